@@ -1,0 +1,87 @@
+/**
+ * Builds what is missing or older than its sources: the addon in build/Release with node-gyp, then dist/ with tsc.
+ * Plain JavaScript, because it has to run before anything was compiled.
+ * Options: --quiet, --native-only, --force (the addon from nothing), --clean (remove what was built, build nothing).
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const NATIVE_BUILD_MS_MAX = 600_000
+const COMPILE_MS_MAX = 300_000
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const release = join(root, 'build', 'Release')
+const dist = join(root, 'dist')
+const require = createRequire(import.meta.url)
+const options = new Set(process.argv.slice(2))
+
+if (options.has('--clean')) {
+  for (const directory of ['build', 'dist', 'prebuilds'])
+    rmSync(join(root, directory), { recursive: true, force: true })
+} else {
+  buildNative()
+  if (!options.has('--native-only')) compile()
+}
+
+function buildNative() {
+  const force = options.has('--force')
+  const built = existsSync(release) && readdirSync(release).some((name) => name.endsWith('.node'))
+  if (built && !force && newestSource() <= oldestBinary()) return
+  const verb = built && !force ? ['build'] : ['rebuild']
+  const headers = installedHeaders()
+  if (headers !== null) verb.push(`--nodedir=${headers}`)
+  say(built && !force ? 'building the addon: sources are newer' : 'building the addon')
+  run(require.resolve('node-gyp/bin/node-gyp.js'), [...verb, '--jobs=max', '--loglevel=error'], NATIVE_BUILD_MS_MAX)
+}
+
+function newestSource() {
+  const native = join(root, 'native')
+  const sources = readdirSync(native, { recursive: true }).map((name) => join(native, name))
+  sources.push(join(root, 'binding.gyp'))
+  return Math.max(...sources.map((path) => statSync(path).mtimeMs))
+}
+
+function oldestBinary() {
+  const binaries = readdirSync(release).filter((name) => name.endsWith('.node'))
+  return Math.min(...binaries.map((name) => statSync(join(release, name)).mtimeMs))
+}
+
+/** Where the headers of this very Node lie beside its binary, so that node-gyp need not download them; else null. */
+function installedHeaders() {
+  const prefix = dirname(dirname(process.execPath))
+  const header = join(prefix, 'include', 'node', 'node_version.h')
+  if (!existsSync(header)) return null
+  const text = readFileSync(header, 'utf8')
+  const part = (name) => new RegExp(`#define NODE_${name}_VERSION (\\d+)`).exec(text)?.[1]
+  const version = `v${part('MAJOR')}.${part('MINOR')}.${part('PATCH')}`
+  return version === process.version ? prefix : null
+}
+
+function compile() {
+  const project = join(root, 'tsconfig.build.json')
+  removeOrphans()
+  say('compiling to dist')
+  run(require.resolve('typescript/bin/tsc'), ['--project', project], COMPILE_MS_MAX)
+}
+
+/** What was compiled from a source that is gone would otherwise stay, and be packed. */
+function removeOrphans() {
+  if (!existsSync(dist)) return
+  for (const name of readdirSync(dist, { recursive: true })) {
+    const source = /^(.*?)\.(?:d\.ts|js|js\.map)$/.exec(name)?.[1]
+    if (source !== undefined && !existsSync(join(root, `${source}.ts`))) rmSync(join(dist, name))
+  }
+}
+
+function run(script, parameters, timeout) {
+  const result = spawnSync(process.execPath, [script, ...parameters], { cwd: root, stdio: ['ignore', 2, 2], timeout })
+  if (result.error !== undefined) console.error(`build: ${script}: ${result.error.message}`)
+  if (result.status !== 0) process.exit(result.status ?? 1)
+}
+
+function say(text) {
+  if (!options.has('--quiet')) console.error(`build: ${text}`)
+}

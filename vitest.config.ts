@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // A process per file: a crash, a leaked descriptor or a collected object stays with the file that caused it.
+    pool: 'forks',
+    execArgv: ['--expose-gc'],
+    // Turns on the checks of internal invariants.
+    env: { SOCKMUX_DEBUG: '1' },
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    teardownTimeout: 20_000,
+    retry: 0,
+    allowOnly: false,
+  },
+})
