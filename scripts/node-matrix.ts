@@ -1,7 +1,7 @@
 /**
  * The addon is built once and has to load in every Node that the package supports. Runs the unit, native and simulated
  * tests with the binary at hand under the newest Node of each major version, fetched from the npm registry into
- * node_modules/.cache, and prints a table. Versions can be named: npm run test:node-matrix -- 20 22
+ * node_modules/.cache, and prints a table. Versions can be named on the command line: 20 22
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -13,6 +13,7 @@ const SUITES = ['test/unit', 'test/native', 'test/sim']
 const FETCH_MS_MAX = 180_000
 const FETCH_ATTEMPTS = 3
 const RUN_MS_MAX = 300_000
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
 interface Row {
   readonly major: string
@@ -44,10 +45,11 @@ function fetchNode(major: string): { binary: string } | { problem: string } {
   const parameters = ['install', '--prefix', directory, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund']
   let problem = ''
   for (let attempt = 0; attempt < FETCH_ATTEMPTS; attempt++) {
-    const options = { encoding: 'utf8', timeout: FETCH_MS_MAX, stdio: ['ignore', 'ignore', 'pipe'] } as const
+    const options = { encoding: 'utf8', timeout: FETCH_MS_MAX } as const
     const result = spawnSync('npm', [...parameters, `${name}@${major}`], options)
     if (existsSync(binary)) return { binary }
-    problem = `cannot fetch ${name}@${major}: ${(result.stderr || result.error?.message || '').split('\n')[0]}`
+    const reason = result.stderr.split('\n').find((line) => line.startsWith('npm error'))
+    problem = `cannot fetch ${name}@${major}: ${reason ?? result.error?.message ?? 'no binary in the package'}`
   }
   return { problem }
 }
@@ -64,7 +66,7 @@ function testUnder(major: string): Row {
   const started = Date.now()
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const parameters = [vitest, 'run', ...SUITES, '--reporter=dot', '--reporter=json', `--outputFile.json=${output}`]
-  const options = { cwd: root, encoding: 'utf8', timeout: RUN_MS_MAX, stdio: ['ignore', 'pipe', 'pipe'] } as const
+  const options = { cwd: root, encoding: 'utf8', timeout: RUN_MS_MAX, maxBuffer: OUTPUT_BYTES_MAX } as const
   const run = spawnSync(fetched.binary, parameters, options)
   const seconds = Math.round((Date.now() - started) / 1000)
   if (run.status !== 0) process.stderr.write(`\nNode ${major}\n${run.stdout}\n${run.stderr}\n`)
