@@ -1,0 +1,421 @@
+/**
+ * The deterministic core of a Multi: given a kernel and a clock, the same calls give the same trace. One entry from
+ * outside reads the clock once, marks machines dirty, runs each dirty one at most twice, applies what callbacks asked
+ * for, and on the way out tells changed interest, notifications and a moved deadline, in this order. Knows no protocol.
+ */
+import { MultiError } from '../base/errors.ts'
+import { TimerHeap } from '../base/timer-heap.ts'
+import type { Clock } from '../sys/clock.ts'
+import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
+import { Interest } from '../sys/readiness.ts'
+import type { Resolver } from '../sys/resolver.ts'
+import { Facilities, type Facility } from './facility.ts'
+import { InterestMap, Wish } from './interest-map.ts'
+import { type Machine, MachineKind, REPORTED } from './machine.ts'
+import { NOW, OutwardTimer, timeLeft } from './outward-timer.ts'
+import { TicketSource } from './pending-queue.ts'
+import { Task } from './task.ts'
+import { TransferBook } from './transfer-book.ts'
+
+/** Passes over the dirty machines per entry: one, and one more for what the first made dirty (as curl). */
+const PASSES_PER_ENTRY = 2
+/** The receive buffer that all machines of a Multi share; four times curl's, since it is not kept per transfer. */
+const SCRATCH_BYTES = 64 * 1024
+
+export type SocketFunction = (fd: number, interest: number, socketData: unknown, subject: object | null) => unknown
+export type TimerFunction = (timeoutMs: number) => unknown
+export type NotifyFunction = (kind: 'message' | 'done') => void
+export type ActivityFunction = (active: boolean) => void
+
+export interface EngineLimits {
+  readonly maxIdleConnections: number
+  readonly maxHostConnections: number
+  readonly maxTotalConnections: number
+  readonly watchIdleConnections: boolean
+}
+
+export interface EngineOptions {
+  readonly kernel: Kernel
+  readonly clock: Clock
+  readonly createResolver: () => Resolver
+  readonly limits: EngineLimits
+  readonly debug: boolean
+}
+
+export class Engine {
+  readonly kernel: Kernel
+  readonly clock: Clock
+  readonly limits: EngineLimits
+  readonly tickets: TicketSource = new TicketSource()
+  readonly book: TransferBook = new TransferBook()
+  /** Kept by whoever owns such things; shown in `Multi.stats`. */
+  readonly counters: { pending: number; connections: number; idleConnections: number } = {
+    pending: 0,
+    connections: 0,
+    idleConnections: 0,
+  }
+  socketFunction: SocketFunction | null = null
+  timerFunction: TimerFunction | null = null
+  notifyFunction: NotifyFunction | null = null
+  activityFunction: ActivityFunction | null = null
+  /** A socket or timer function failed; nothing runs until every transfer was removed. */
+  dead = false
+  closed = false
+  now = 0
+
+  readonly #options: EngineOptions
+  readonly #interest: InterestMap
+  readonly #wish = new Wish()
+  readonly #deadlines = new TimerHeap()
+  readonly #timer = new OutwardTimer()
+  readonly #facilities = new Facilities()
+  readonly #tasks: (Task | undefined)[] = []
+  readonly #freeIds: number[] = []
+  #dirty: Task[] = []
+  #running: Task[] = []
+  #deferred: (() => void)[] = []
+  /** Name of the public call that is on the stack. */
+  #inside: string | null = null
+  #failure: { cause: unknown } | null = null
+  #resolver: Resolver | null = null
+  #scratch: RegisteredBuffer | null = null
+  #keepingAlive = 0
+  #toldActive = false
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    this.kernel = options.kernel
+    this.clock = options.clock
+    this.limits = options.limits
+    this.#interest = new InterestMap((fd, interest, data, subject) => this.#tellSocket(fd, interest, data, subject))
+  }
+
+  get isInside(): boolean {
+    return this.#inside !== null
+  }
+
+  /** Machines that keep a loop going: transfers that have not ended, listeners, server connections. */
+  get active(): boolean {
+    return this.#keepingAlive > 0
+  }
+
+  get resolver(): Resolver {
+    this.#resolver ??= this.#options.createResolver()
+    return this.#resolver
+  }
+
+  /** Borrowed memory for the machine that is running; its contents mean nothing to the next. */
+  get scratch(): RegisteredBuffer {
+    this.#scratch ??= this.kernel.allocate(SCRATCH_BYTES)
+    return this.#scratch
+  }
+
+  /** What hangs on this Multi, created on first use. */
+  facility<T>(facility: Facility<T>): T {
+    return this.#facilities.get(facility, this)
+  }
+
+  // What machines ask for
+
+  spawn(machine: Machine): Task {
+    const id = this.#freeIds.pop() ?? this.#tasks.length
+    const task = new Task(machine, id)
+    this.#tasks[id] = task
+    if (machine.kind !== MachineKind.BACKGROUND) this.#keepingAlive++
+    this.markDirty(task)
+    return task
+  }
+
+  /** The machine has ended: its interest and its deadlines are gone, nothing calls it any more. */
+  retire(task: Task): void {
+    if (!task.alive) return
+    task.alive = false
+    this.#wish.clear()
+    this.#interest.update(task, this.#wish)
+    this.#deadlines.set(task.id, Number.POSITIVE_INFINITY)
+    this.#tasks[task.id] = undefined
+    this.#freeIds.push(task.id)
+    if (task.machine.kind !== MachineKind.BACKGROUND) this.#keepingAlive--
+  }
+
+  markDirty(task: Task): void {
+    if (task.dirty || !task.alive) return
+    task.dirty = true
+    this.#dirty.push(task)
+  }
+
+  /** The one place that closes descriptors: REMOVE first, if it was announced (invariant 1). */
+  closeFd(fd: number, generation: number): void {
+    this.#interest.forget(fd)
+    this.kernel.close(fd, generation)
+  }
+
+  /** Runs when no callback is on the stack any more (invariant 6). */
+  defer(operation: () => void): void {
+    this.#deferred.push(operation)
+  }
+
+  // The ways in
+
+  /** Opens an entry: from here to `leave` the engine is on the stack. `name` is the public call, for the error of a second one. */
+  enter(name: string): void {
+    if (this.closed) throw new MultiError('BAD_HANDLE', `${name}: this Multi is closed`)
+    this.refuseInside(name)
+    this.#inside = name
+    this.now = this.clock.now()
+  }
+
+  refuseInside(name: string): void {
+    if (this.#inside === null) return
+    throw new MultiError('RECURSIVE_API_CALL', `${name} was called from inside a callback of ${this.#inside}`)
+  }
+
+  setActivityFunction(activityFunction: ActivityFunction | null): void {
+    this.activityFunction = activityFunction
+    this.#toldActive = false
+  }
+
+  /** Closes an entry: tells the outside what changed. An error that notifyFunction throws surfaces here, last. */
+  leave(): void {
+    let thrown: { error: unknown } | null = null
+    try {
+      this.#applyDeferred()
+      this.#interest.flush()
+      if (this.#failure !== null) this.#die(this.#failure.cause)
+      thrown = this.#dispatchNotifications()
+      this.#tellTimer()
+      if (this.#failure !== null) {
+        this.#die(this.#failure.cause)
+        thrown ??= this.#dispatchNotifications()
+      }
+      if (this.#options.debug) this.checkInvariants()
+    } finally {
+      this.#inside = null
+    }
+    if (this.#toldActive !== this.active) {
+      this.#toldActive = this.active
+      this.activityFunction?.(this.#toldActive)
+    }
+    if (this.dead && this.book.subjects.size === 0) this.#revive()
+    if (thrown !== null) throw thrown.error
+  }
+
+  /** Something was reported on a descriptor. An unknown one changes nothing: it may have been closed a moment ago. */
+  markReady(fd: number, readiness: number): void {
+    const users = this.#interest.users(fd)
+    for (let i = 0; i < users.length; i++) {
+      const task = users[i] as Task
+      task.readiness |= readiness | REPORTED
+      this.markDirty(task)
+    }
+  }
+
+  /** Every machine that may have work: for callers that do not know what became ready. */
+  markAll(): void {
+    for (const task of this.#tasks) {
+      if (task === undefined || task.machine.kind === MachineKind.BACKGROUND) continue
+      task.readiness |= REPORTED
+      this.markDirty(task)
+    }
+  }
+
+  timerFired(): void {
+    this.#timer.fired()
+  }
+
+  /** Runs what is dirty or due. A machine that stays dirty after the last pass gets its turn at the next entry. */
+  runDirty(): void {
+    for (let pass = 0; pass < PASSES_PER_ENTRY; pass++) {
+      this.#expire()
+      if (this.#dirty.length === 0) return
+      this.#runPass()
+      this.#applyDeferred()
+      if (this.#failure !== null) return
+    }
+  }
+
+  /** ms until the engine wants to be called: -1 never, 0 now. */
+  timeout(now: number): number {
+    return timeLeft(this.#deadline(), now)
+  }
+
+  assign(fd: number, socketData: unknown): boolean {
+    return this.#interest.assign(fd, socketData)
+  }
+
+  forEachWatched(visit: (fd: number, interest: number) => void): void {
+    this.#interest.forEach(visit)
+  }
+
+  get watchedCount(): number {
+    return this.#interest.size
+  }
+
+  /** A new socket function knows nothing yet. */
+  announceAgain(): void {
+    this.#interest.announceAgain()
+  }
+
+  forgetTimer(): void {
+    this.#timer.forget()
+  }
+
+  /** REMOVEs and closes everything; afterwards nothing is ever called again. */
+  close(): void {
+    this.#inside = 'close'
+    this.closed = true
+    const cause = new MultiError('BAD_HANDLE', 'the Multi was closed')
+    this.#abortAll(cause)
+    this.book.clear(this)
+    this.#facilities.close()
+    this.#interest.flush()
+    if (!this.dead) this.#tellTimer()
+    this.#resolver?.close()
+    if (this.#scratch !== null) this.kernel.release(this.#scratch.id)
+    this.#deferred = []
+    this.#inside = null
+    if (this.#toldActive) this.activityFunction?.(false)
+  }
+
+  /** Invariant 5: a live machine has an interest, a deadline, or is dirty or dormant. */
+  checkInvariants(): void {
+    for (const task of this.#tasks) {
+      if (task === undefined || task.dirty || task.fds.length > 0 || task.machine.dormant) continue
+      if (this.#deadlines.deadlineOf(task.id) !== Number.POSITIVE_INFINITY) continue
+      throw new Error(`invariant 5: machine ${task.id} (${task.machine.constructor.name}) waits for nothing`)
+    }
+  }
+
+  #runPass(): void {
+    const running = this.#dirty
+    this.#dirty = this.#running
+    this.#running = running
+    for (let i = 0; i < running.length; i++) {
+      const task = running[i] as Task
+      task.dirty = false
+      if (!task.alive) continue
+      this.#runTask(task)
+    }
+    running.length = 0
+  }
+
+  #runTask(task: Task): void {
+    const { machine } = task
+    const readiness = task.readiness
+    task.readiness = 0
+    try {
+      if (!task.started) {
+        task.started = true
+        machine.start(this.now)
+      }
+      if (task.alive) machine.run(this.now, readiness)
+    } catch (error) {
+      // A machine reports by value; what it throws is a fault of ours, and must not take the others along.
+      if (task.alive) machine.abort(error)
+      this.retire(task)
+      return
+    }
+    if (task.alive) this.settle(task)
+  }
+
+  /** Asks the state what it waits for. After each run; by a machine itself only when its state changed outside of one. */
+  settle(task: Task): void {
+    const wish = this.#wish
+    wish.clear()
+    task.machine.interest(wish)
+    this.#interest.update(task, wish)
+    const { timers } = task.machine
+    if (timers !== null && timers.next !== this.#deadlines.deadlineOf(task.id)) {
+      this.#deadlines.set(task.id, timers.next)
+    }
+  }
+
+  #expire(): void {
+    while (this.#deadlines.next <= this.now) {
+      const task = this.#tasks[this.#deadlines.nextId] as Task
+      const timers = task.machine.timers
+      for (let timer = timers?.takeExpired(this.now) ?? -1; timer >= 0; timer = timers?.takeExpired(this.now) ?? -1) {
+        task.machine.expired(timer, this.now)
+        if (!task.alive) break
+      }
+      if (!task.alive) continue
+      this.#deadlines.set(task.id, timers?.next ?? Number.POSITIVE_INFINITY)
+      this.markDirty(task)
+    }
+  }
+
+  #applyDeferred(): void {
+    while (this.#deferred.length > 0) {
+      const operations = this.#deferred
+      this.#deferred = []
+      for (const operation of operations) operation()
+    }
+  }
+
+  #deadline(): number {
+    return this.#dirty.length > 0 ? NOW : this.#deadlines.next
+  }
+
+  #tellTimer(): void {
+    if (this.timerFunction === null || this.dead) return
+    const timeoutMs = this.#timer.move(this.#deadline(), this.now)
+    if (timeoutMs === null) return
+    try {
+      if (this.timerFunction(timeoutMs) === -1) this.#failure ??= { cause: new Error('timerFunction returned -1') }
+    } catch (cause) {
+      this.#failure ??= { cause }
+    }
+  }
+
+  #tellSocket(fd: number, interest: number, socketData: unknown, subject: object | null): void {
+    if (this.socketFunction === null) return
+    // A dead multi still takes back what it announced, and asks for nothing new.
+    if (this.dead && interest !== Interest.REMOVE) return
+    try {
+      if (this.socketFunction(fd, interest, socketData, subject) !== -1) return
+      this.#failure ??= { cause: new Error(`socketFunction returned -1 for descriptor ${fd}`) }
+    } catch (cause) {
+      this.#failure ??= { cause }
+    }
+  }
+
+  #die(cause: unknown): void {
+    this.dead = true
+    this.#abortAll(cause)
+    this.#applyDeferred()
+    this.#interest.flush()
+    this.#failure = null
+  }
+
+  /** Empty again after a failure: as new. */
+  #revive(): void {
+    this.dead = false
+    this.#timer.forget()
+  }
+
+  #abortAll(cause: unknown): void {
+    for (const task of this.#tasks.slice()) {
+      if (task === undefined || !task.alive) continue
+      task.machine.abort(cause)
+      this.retire(task)
+    }
+    this.#dirty.length = 0
+  }
+
+  /** What notifyFunction throws belongs to no transfer: it is kept and thrown by the call that is on the stack. */
+  #dispatchNotifications(): { error: unknown } | null {
+    let thrown: { error: unknown } | null = null
+    for (let kind = this.book.takeNotification(); kind !== undefined; kind = this.book.takeNotification()) {
+      if (this.notifyFunction === null) continue
+      try {
+        this.notifyFunction(kind)
+      } catch (error) {
+        thrown ??= { error }
+      }
+      this.#applyDeferred()
+    }
+    if (this.#deferred.length > 0) this.#applyDeferred()
+    this.#interest.flush()
+    return thrown
+  }
+}

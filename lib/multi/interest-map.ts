@@ -1,0 +1,187 @@
+/**
+ * Which descriptor is watched for what, on whose behalf. Each machine's wish is diffed against its last one; readers and
+ * writers are counted per descriptor, and `flush` tells the outside only combined interest that changed (invariant 2).
+ * Telling is put off to the end of a pass, so that a connection that changes hands within one pass costs nothing; only
+ * `forget` speaks at once, because the descriptor is about to be closed (invariant 1).
+ */
+import { Interest } from '../sys/readiness.ts'
+import type { InterestSet } from './machine.ts'
+import type { Task } from './task.ts'
+
+/** The wish of one machine, reused for each. */
+export class Wish implements InterestSet {
+  readonly fds: number[] = []
+  readonly interests: number[] = []
+
+  add(fd: number, interest: number): void {
+    if (interest === Interest.NONE) return
+    const at = this.fds.indexOf(fd)
+    if (at < 0) {
+      this.fds.push(fd)
+      this.interests.push(interest)
+    } else this.interests[at] = (this.interests[at] as number) | interest
+  }
+
+  clear(): void {
+    if (this.fds.length === 0) return
+    this.fds.length = 0
+    this.interests.length = 0
+  }
+}
+
+class Watch {
+  readonly fd: number
+  readonly users: Task[] = []
+  readers = 0
+  writers = 0
+  /** What the outside heard last; NONE while it has not heard of this descriptor. */
+  told: number = Interest.NONE
+  changed = false
+  socketData: unknown = undefined
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+
+  get interest(): number {
+    return (this.readers > 0 ? Interest.READABLE : 0) | (this.writers > 0 ? Interest.WRITABLE : 0)
+  }
+}
+
+export type Tell = (fd: number, interest: number, socketData: unknown, subject: object | null) => void
+
+export class InterestMap {
+  readonly #watches: (Watch | undefined)[] = []
+  readonly #changed: Watch[] = []
+  readonly #tell: Tell
+  #size = 0
+
+  constructor(tell: Tell) {
+    this.#tell = tell
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Takes over what a machine now waits for. */
+  update(task: Task, wish: Wish): void {
+    if (isSame(task, wish)) return
+    const { fds, interests } = wish
+    for (let i = 0; i < fds.length; i++) {
+      const fd = fds[i] as number
+      const at = task.fds.indexOf(fd)
+      const watch = this.#watches[fd] ?? this.#create(fd)
+      if (at < 0) watch.users.push(task)
+      this.#count(watch, at < 0 ? 0 : (task.interests[at] as number), interests[i] as number)
+    }
+    for (let i = 0; i < task.fds.length; i++) {
+      const fd = task.fds[i] as number
+      if (fds.indexOf(fd) >= 0) continue
+      const watch = this.#watches[fd]
+      if (watch === undefined) continue
+      watch.users.splice(watch.users.indexOf(task), 1)
+      this.#count(watch, task.interests[i] as number, Interest.NONE)
+    }
+    task.fds.length = 0
+    task.interests.length = 0
+    for (let i = 0; i < fds.length; i++) {
+      task.fds.push(fds[i] as number)
+      task.interests.push(interests[i] as number)
+    }
+  }
+
+  /** The machines on a descriptor; empty for one that is not known. */
+  users(fd: number): readonly Task[] {
+    return this.#watches[fd]?.users ?? NO_USERS
+  }
+
+  /** Tells every change that is due. After each call the watch is looked up again: the callback may have changed all. */
+  flush(): void {
+    const changed = this.#changed
+    for (let i = 0; i < changed.length; i++) {
+      const watch = changed[i] as Watch
+      watch.changed = false
+      if (this.#watches[watch.fd] !== watch) continue
+      const interest = watch.interest
+      if (interest === Interest.NONE) this.forget(watch.fd)
+      else if (interest !== watch.told) this.#announce(watch, interest)
+    }
+    changed.length = 0
+  }
+
+  /** REMOVE, if the outside knows the descriptor; its number may mean another socket from now on. */
+  forget(fd: number): void {
+    const watch = this.#watches[fd]
+    if (watch === undefined) return
+    this.#watches[fd] = undefined
+    this.#size--
+    for (const task of watch.users) {
+      const at = task.fds.indexOf(fd)
+      task.fds.splice(at, 1)
+      task.interests.splice(at, 1)
+    }
+    if (watch.told === Interest.NONE) return
+    watch.told = Interest.NONE
+    this.#tell(fd, Interest.REMOVE, watch.socketData, null)
+  }
+
+  /** As if nobody outside knew anything: everything is announced by the next flush. */
+  announceAgain(): void {
+    for (const watch of this.#watches) {
+      if (watch === undefined) continue
+      watch.told = Interest.NONE
+      watch.socketData = undefined
+      this.#touch(watch)
+    }
+  }
+
+  /** False when the descriptor is not watched. */
+  assign(fd: number, socketData: unknown): boolean {
+    const watch = this.#watches[fd]
+    if (watch === undefined) return false
+    watch.socketData = socketData
+    return true
+  }
+
+  forEach(visit: (fd: number, interest: number) => void): void {
+    for (const watch of this.#watches) if (watch !== undefined && watch.interest !== 0) visit(watch.fd, watch.interest)
+  }
+
+  #create(fd: number): Watch {
+    const watch = new Watch(fd)
+    // A dense array keeps look-up by descriptor a plain load; descriptors are small and reused.
+    while (this.#watches.length < fd) this.#watches.push(undefined)
+    this.#watches[fd] = watch
+    this.#size++
+    return watch
+  }
+
+  #count(watch: Watch, before: number, after: number): void {
+    watch.readers += (after & Interest.READABLE) - (before & Interest.READABLE)
+    watch.writers += ((after & Interest.WRITABLE) - (before & Interest.WRITABLE)) >> 1
+    this.#touch(watch)
+  }
+
+  #touch(watch: Watch): void {
+    if (watch.changed) return
+    watch.changed = true
+    this.#changed.push(watch)
+  }
+
+  #announce(watch: Watch, interest: number): void {
+    watch.told = interest
+    this.#tell(watch.fd, interest, watch.socketData, watch.users[0]?.machine.subject ?? null)
+  }
+}
+
+const NO_USERS: readonly Task[] = []
+
+function isSame(task: Task, wish: Wish): boolean {
+  const count = wish.fds.length
+  if (task.fds.length !== count) return false
+  for (let i = 0; i < count; i++) {
+    if (task.fds[i] !== wish.fds[i] || task.interests[i] !== wish.interests[i]) return false
+  }
+  return true
+}

@@ -1,0 +1,81 @@
+/**
+ * Which transfers a Multi has, how many still run, and who has ended: added → running → done (message queued) → removed.
+ * Notifications are collected here in the order things happened and handed out at the end of an entry.
+ */
+import { MultiError, type TransferError } from '../base/errors.ts'
+import { Ring } from '../base/ring.ts'
+import type { Engine } from './engine.ts'
+import { Completion, MessageQueue } from './message-queue.ts'
+import { attachment, begin, release, type Subject } from './subject.ts'
+
+export class TransferBook {
+  readonly messages: MessageQueue<Subject> = new MessageQueue<Subject>()
+  readonly subjects: Set<Subject> = new Set<Subject>()
+  readonly #notifications = new Ring<'message' | 'done'>()
+  /** Ever added, as curl's XFERS_ADDED. */
+  added = 0
+  running = 0
+
+  get done(): number {
+    return this.subjects.size - this.running
+  }
+
+  attach(engine: Engine, subject: Subject): void {
+    const state = subject[attachment]
+    state.completion = null
+    this.subjects.add(subject)
+    this.added++
+    this.running++
+    state.task = engine.spawn(subject[begin](engine))
+  }
+
+  /** Idempotent. An unfinished transfer is aborted without a message; an unread message is dropped. */
+  detach(engine: Engine, subject: Subject): void {
+    if (!this.subjects.delete(subject)) return
+    const state = subject[attachment]
+    const { task, completion } = state
+    if (task !== null) {
+      state.task = null
+      this.running--
+      task.machine.abort(new MultiError('BAD_EASY_HANDLE', 'the transfer was removed'))
+      engine.retire(task)
+    }
+    if (completion !== null) this.messages.drop(completion)
+    state.completion = null
+    subject[release](engine)
+  }
+
+  /** The transfer's machine has ended. Ignored when the transfer is being removed. */
+  complete(engine: Engine, subject: Subject, error: TransferError | null): void {
+    const state = subject[attachment]
+    const { task } = state
+    if (task === null) return
+    state.task = null
+    this.running--
+    engine.retire(task)
+    state.completion = new Completion(subject, error)
+    const turnedNonEmpty = this.messages.push(state.completion)
+    if (engine.notifyFunction === null) return
+    this.#notifications.push('done')
+    if (turnedNonEmpty) this.#notifications.push('message')
+  }
+
+  takeNotification(): 'message' | 'done' | undefined {
+    return this.#notifications.shift()
+  }
+
+  /** Lets go of every transfer, without a word. */
+  clear(engine: Engine): void {
+    for (const subject of this.subjects) {
+      const state = subject[attachment]
+      state.engine = null
+      state.task = null
+      state.completion = null
+      subject[release](engine)
+    }
+    this.subjects.clear()
+    this.messages.clear()
+    this.#notifications.clear()
+    this.running = 0
+  }
+}

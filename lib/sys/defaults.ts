@@ -1,0 +1,18 @@
+/** What a Multi stands on unless its options say otherwise: the machine it runs on. */
+import { type Clock, systemClock } from './clock.ts'
+import type { Kernel } from './kernel.ts'
+import { kernel, NativeResolver } from './native.ts'
+import type { Resolver } from './resolver.ts'
+
+export const defaults: {
+  readonly kernel: Kernel
+  readonly clock: Clock
+  createResolver(): Resolver
+  /** SOCKMUX_DEBUG=1 checks the invariants after every entry. */
+  readonly debug: boolean
+} = {
+  kernel,
+  clock: systemClock,
+  createResolver: () => new NativeResolver(),
+  debug: process.env['SOCKMUX_DEBUG'] === '1',
+}
