@@ -1,0 +1,124 @@
+/**
+ * The bottom of every stream: one connected descriptor, known by number and generation. Bytes go straight to the
+ * kernel. The descriptor is closed through the engine, which tells `socketFunction` first. After `close` every verb
+ * answers -EBADF, as the kernel does for descriptor -1.
+ */
+import type { SystemError } from '../base/errors.ts'
+import type { Engine } from '../multi/engine.ts'
+import type { Facility } from '../multi/facility.ts'
+import type { InterestSet } from '../multi/machine.ts'
+import type { Kernel, RegisteredBuffer, SocketAddress } from '../sys/kernel.ts'
+import { type Filter, FilterStatus } from './filter.ts'
+
+export type SocketEngine = Pick<Engine, 'kernel' | 'closeFd' | 'facility'>
+
+/** One byte per Multi, for peeking: what is peeked at is never looked at. */
+class PeekBuffer {
+  readonly #kernel: Kernel
+  readonly #buffer: RegisteredBuffer
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+    this.#buffer = kernel.allocate(1)
+  }
+
+  peek(fd: number): number {
+    return this.#kernel.peek(fd, this.#buffer.id, 0, 1)
+  }
+
+  close(): void {
+    this.#kernel.release(this.#buffer.id)
+  }
+}
+
+const peekBuffer: Facility<PeekBuffer> = {
+  create: (engine) => new PeekBuffer(engine.kernel),
+  close: (buffer) => buffer.close(),
+}
+
+export class SocketFilter implements Filter {
+  readonly failure: SystemError | null = null
+  /** A socket has no bytes that readiness does not announce. */
+  readonly hasPending: boolean = false
+  readonly generation: number
+  #fd: number
+  readonly #kernel: Kernel
+  readonly #engine: SocketEngine
+  #peer: SocketAddress | null
+  #local: SocketAddress | null = null
+
+  /** `peer` when it is known already; else the kernel is asked at the first look. */
+  constructor(engine: SocketEngine, fd: number, generation: number, peer: SocketAddress | null = null) {
+    this.#engine = engine
+    this.#kernel = engine.kernel
+    this.#fd = fd
+    this.generation = generation
+    this.#peer = peer
+  }
+
+  /** -1 once closed or released. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /** null when the kernel no longer knows it (the peer is gone) and nobody looked before. */
+  get peer(): SocketAddress | null {
+    if (this.#peer === null && this.#fd >= 0) {
+      const answer = this.#kernel.peerAddress(this.#fd)
+      if (typeof answer !== 'number') this.#peer = answer
+    }
+    return this.#peer
+  }
+
+  get local(): SocketAddress | null {
+    if (this.#local === null && this.#fd >= 0) {
+      const answer = this.#kernel.localAddress(this.#fd)
+      if (typeof answer !== 'number') this.#local = answer
+    }
+    return this.#local
+  }
+
+  connect(_now: number): FilterStatus {
+    return this.#fd >= 0 ? FilterStatus.DONE : FilterStatus.FAILED
+  }
+
+  interest(wants: number, into: InterestSet): void {
+    if (wants !== 0 && this.#fd >= 0) into.add(this.#fd, wants)
+  }
+
+  recv(bufferId: number, offset: number, length: number): number {
+    return this.#kernel.recv(this.#fd, bufferId, offset, length)
+  }
+
+  send(bufferId: number, offset: number, length: number): number {
+    return this.#kernel.send(this.#fd, bufferId, offset, length)
+  }
+
+  sendBytes(bytes: Uint8Array, offset: number, length: number): number {
+    return this.#kernel.sendBytes(this.#fd, bytes, offset, length)
+  }
+
+  shutdownWrite(): number {
+    return this.#kernel.shutdownWrite(this.#fd)
+  }
+
+  checkIdle(): boolean {
+    if (this.#fd < 0) return false
+    return this.#engine.facility(peekBuffer).peek(this.#fd) === -this.#kernel.errno.EAGAIN
+  }
+
+  close(): void {
+    const fd = this.#fd
+    if (fd < 0) return
+    // Forgotten before it is closed: the number may belong to somebody else as soon as closeFd returns.
+    this.#fd = -1
+    this.#engine.closeFd(fd, this.generation)
+  }
+
+  /** Lets the descriptor go without closing it, for another owner. The machine that watches it must retire. */
+  release(): number {
+    const fd = this.#fd
+    this.#fd = -1
+    return fd
+  }
+}
