@@ -1,14 +1,14 @@
 /**
  * One attempt to connect one descriptor to one address. It owns the descriptor until `take`. Readiness is never
- * believed: SO_ERROR is 0 both for a finished connect and for one still under way, so after a writable report the peer's
- * address is asked, and -ENOTCONN means "not yet". A second connect() would tell as well, but on BSD it starts anew
- * when the first has just failed; asking changes nothing, and the answer is the address that is wanted anyway.
+ * believed: SO_ERROR is 0 both for a finished connect and for one still under way, so after a writable report the
+ * peer's address is asked, and -ENOTCONN means "not yet". A second connect() would tell as well, but on BSD it starts
+ * anew when the first has just failed; asking changes nothing, and the answer is the address that is wanted anyway.
  */
 import type { SystemError } from '../base/errors.ts'
 import { Family, type Kernel, type SocketAddress, SocketOption } from '../sys/kernel.ts'
+import { systemError } from '../sys/system-error.ts'
 import { FilterStatus } from './filter.ts'
 import { type SocketEngine, SocketFilter } from './socket-filter.ts'
-import { systemError } from './system-error.ts'
 
 export interface KeepAliveOptions {
   /** Seconds of silence before the first probe; the platform's default when left out. */

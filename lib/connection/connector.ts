@@ -1,8 +1,9 @@
 /**
  * From a host and port, or a path, to a connected socket: name lookup, then attempts as RFC 8305 (happy eyeballs)
- * staggers them; the first to connect wins and the others are closed. A part of a machine, not a machine: the owner calls
- * `start` once, then `run` whenever it runs, passes `interest` on and arms `deadline`. While `phase` is 'resolving' it
- * waits for the name service, which marks the owner's task dirty: there is no interest and no deadline of its own then.
+ * staggers them; the first to connect wins and the others are closed. A part of a machine, not a machine: the owner
+ * calls `start` once, then `run` whenever it runs, passes `interest` on and arms `deadline`. While `phase` is
+ * 'resolving' it waits for the name service, which marks the owner's task dirty: it has no interest and no deadline of
+ * its own then, so an owner without a time-out is dormant.
  */
 import { SystemError, type TransferCodeName } from '../base/errors.ts'
 import type { Engine } from '../multi/engine.ts'
@@ -10,12 +11,12 @@ import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import { Family, type SocketAddress } from '../sys/kernel.ts'
 import { Interest } from '../sys/readiness.ts'
+import { systemError } from '../sys/system-error.ts'
 import { type IpFamily, interleaveFamilies } from './address.ts'
 import { ConnectAttempt, type SocketOptions } from './connect-attempt.ts'
 import { FilterStatus } from './filter.ts'
 import { type Lookup, type NameService, nameService } from './names.ts'
 import type { SocketFilter } from './socket-filter.ts'
-import { systemError } from './system-error.ts'
 
 /** Addresses of one name that are tried. A name with more is a pool whose first sixteen speak for the rest. */
 export const CONNECT_ADDRESSES_MAX = 16
@@ -51,7 +52,7 @@ export type ConnectPhase = 'resolving' | 'connecting'
 
 export interface ConnectFailure {
   readonly error: Extract<TransferCodeName, 'COULDNT_RESOLVE_HOST' | 'COULDNT_CONNECT'>
-  /** Of the attempt that failed last. When several failed, its `cause` is an AggregateError of all, in order of failing. */
+  /** Of the attempt that failed last. When several failed, its `cause` is an AggregateError of all, as they failed. */
   readonly cause: SystemError
 }
 
@@ -168,7 +169,7 @@ export class Connector {
   }
 
   #chooseAddresses(target: TcpTarget, found: readonly SocketAddress[]): SocketAddress[] {
-    // The resolver asks for both families at once and answers once, so RFC 8305's wait for the second answer is not ours.
+    // The resolver asks for both families and answers once, so RFC 8305's wait for the second answer is not needed.
     const wanted = target.family ?? null
     const bound = target.localAddress?.family ?? null
     const usable = found.filter(

@@ -10,7 +10,7 @@ export const FilterStatus = { PENDING: 0, DONE: 1, FAILED: 2 } as const
 export type FilterStatus = (typeof FilterStatus)[keyof typeof FilterStatus]
 
 export interface Filter {
-  /** Drives the set-up as far as it goes. DONE: bytes of the layer above may flow. FAILED: see `failure`. Free of cost once DONE. */
+  /** Drives the set-up as far as it goes; costs nothing once DONE: bytes of the layer above may flow. FAILED: see `failure`. */
   connect(now: number): FilterStatus
   /**
    * What to wait for at the descriptor, when the layer above wants `wants` (bits of Interest; 0 when it wants nothing).
@@ -18,7 +18,7 @@ export interface Filter {
    * passes READABLE for WRITABLE. Only the socket at the bottom adds to `into`, once.
    */
   interest(wants: number, into: InterestSet): void
-  /** Bytes received, 0 at the end of the stream, or -errno. A layer that fails by itself returns -EPROTO and sets `failure`. */
+  /** Bytes, 0 at the end of the stream, or -errno. A layer that fails by itself returns -EPROTO and sets `failure`. */
   recv(bufferId: number, offset: number, length: number): number
   /** Bytes taken, or -errno. After -EAGAIN the same bytes must be offered again (a TLS record may be half written). */
   send(bufferId: number, offset: number, length: number): number
@@ -27,10 +27,10 @@ export interface Filter {
   readonly hasPending: boolean
   /** Says "no more bytes from here"; 0, -EAGAIN (call again when writable), or -errno. */
   shutdownWrite(): number
-  /** Is an idle stream still usable? false at the end of the stream, on an error, or when stray bytes arrived. One peek. */
+  /** Is an idle stream still usable? Not at the end of the stream, on an error, or when stray bytes arrived. One peek. */
   checkIdle(): boolean
   /** Releases everything from here down, the descriptor last. Idempotent. */
   close(): void
-  /** Why the set-up or the layer failed: a SystemError, or a TransferError when the layer knows which of curl's codes it is. */
+  /** Why the set-up or the layer failed: a SystemError, or a TransferError when the layer knows curl's code for it. */
   readonly failure: Error | null
 }

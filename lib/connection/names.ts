@@ -12,8 +12,8 @@ import type { Task } from '../multi/task.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { ResolverAnswer } from '../sys/resolver.ts'
+import { errnoName } from '../sys/system-error.ts'
 import { type IpFamily, parseIpLiteral } from './address.ts'
-import { errnoName } from './system-error.ts'
 
 /** curl's default of DNS_CACHE_TIMEOUT. */
 export const NAME_TTL_MS = 60_000

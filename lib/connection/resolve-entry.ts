@@ -37,7 +37,7 @@ export function parseResolveEntry(entry: string): ResolveEntry {
   return { host: name, port, addresses }
 }
 
-/** What the entries say about a host and port: the last one counts, '*' only when none names the host. null: ask the system. */
+/** Where a host and port are: the last entry counts, '*' only when none names the host. null: ask the system. */
 export function findResolveEntry(
   entries: readonly ResolveEntry[],
   host: string,

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { type Filter, FilterStatus } from '../../../lib/connection/filter.ts'
 import { SocketFilter } from '../../../lib/connection/socket-filter.ts'
 import { ByteStream } from '../../../lib/connection/stream.ts'
-import { errnoName } from '../../../lib/connection/system-error.ts'
 import type { InterestSet } from '../../../lib/multi/machine.ts'
 import { Family } from '../../../lib/sys/kernel.ts'
 import { Interest } from '../../../lib/sys/readiness.ts'
+import { errnoName } from '../../../lib/sys/system-error.ts'
 import { ERRNO, FakeEngine, type FakeKernel, Interests, ip } from './fake-engine.ts'
 
 /** A layer that shakes hands for a number of rounds, must read in order to write, and holds bytes back. */
