@@ -1,7 +1,7 @@
 /**
  * Builds what is missing or older than its sources: the addon in build/Release with node-gyp, then dist/ with tsc.
  * Plain JavaScript, because it has to run before anything was compiled.
- * Options: --quiet, --native-only, --force (the addon from nothing), --clean (remove what was built, build nothing).
+ * Options: --quiet, --clean (remove what was built, and build nothing).
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -23,18 +23,17 @@ if (options.has('--clean')) {
     rmSync(join(root, directory), { recursive: true, force: true })
 } else {
   buildNative()
-  if (!options.has('--native-only')) compile()
+  compile()
 }
 
 function buildNative() {
-  const force = options.has('--force')
-  const built = existsSync(release) && readdirSync(release).some((name) => name.endsWith('.node'))
-  if (built && !force && newestSource() <= oldestBinary()) return
-  const verb = built && !force ? ['build'] : ['rebuild']
+  const isBuilt = existsSync(release) && readdirSync(release).some((name) => name.endsWith('.node'))
+  if (isBuilt && newestSource() <= oldestBinary()) return
+  const parameters = [isBuilt ? 'build' : 'rebuild', '--jobs=max', '--loglevel=error']
   const headers = installedHeaders()
-  if (headers !== null) verb.push(`--nodedir=${headers}`)
-  say(built && !force ? 'building the addon: sources are newer' : 'building the addon')
-  run(require.resolve('node-gyp/bin/node-gyp.js'), [...verb, '--jobs=max', '--loglevel=error'], NATIVE_BUILD_MS_MAX)
+  if (headers !== null) parameters.push(`--nodedir=${headers}`)
+  say(isBuilt ? 'building the addon: its sources are newer' : 'building the addon')
+  run(require.resolve('node-gyp/bin/node-gyp.js'), parameters, NATIVE_BUILD_MS_MAX)
 }
 
 function newestSource() {
