@@ -23,7 +23,7 @@ export const CONNECT_ADDRESSES_MAX = 16
 /** curl's default of HAPPY_EYEBALLS_TIMEOUT_MS. */
 export const HAPPY_EYEBALLS_DELAY_MS = 200
 /** RFC 8305 §5: never less, so that a burst of attempts is not a scan. */
-export const HAPPY_EYEBALLS_DELAY_MIN_MS = 10
+const HAPPY_EYEBALLS_DELAY_MIN_MS = 10
 /** How soon a unix socket whose listener had a full queue is tried again. */
 export const UNIX_RETRY_DELAY_MS = 20
 

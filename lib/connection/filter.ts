@@ -10,7 +10,7 @@ export const FilterStatus = { PENDING: 0, DONE: 1, FAILED: 2 } as const
 export type FilterStatus = (typeof FilterStatus)[keyof typeof FilterStatus]
 
 export interface Filter {
-  /** Drives the set-up as far as it goes; costs nothing once DONE: bytes of the layer above may flow. FAILED: see `failure`. */
+  /** Drives the set-up as far as it goes. DONE: bytes of the layer above may flow, and asking again costs nothing. */
   connect(now: number): FilterStatus
   /**
    * What to wait for at the descriptor, when the layer above wants `wants` (bits of Interest; 0 when it wants nothing).
@@ -27,7 +27,7 @@ export interface Filter {
   readonly hasPending: boolean
   /** Says "no more bytes from here"; 0, -EAGAIN (call again when writable), or -errno. */
   shutdownWrite(): number
-  /** Is an idle stream still usable? Not at the end of the stream, on an error, or when stray bytes arrived. One peek. */
+  /** Is an idle stream still usable? Not at its end, not after an error, not when stray bytes arrived. One peek. */
   checkIdle(): boolean
   /** Releases everything from here down, the descriptor last. Idempotent. */
   close(): void

@@ -138,6 +138,16 @@ describe('several addresses', () => {
     expect(connector.deadline()).toBe(5 + HAPPY_EYEBALLS_DELAY_MS)
   })
 
+  it('begin at once when any of several attempts has failed', () => {
+    const { connector, kernel, tried, watched } = rigOf(['10.0.0.1', '10.0.0.2', '10.0.0.3'])
+    connector.run(0)
+    connector.run(200)
+    kernel.fail('10.0.0.1', 'ECONNREFUSED')
+    expect(connector.run(201)).toBe(PENDING)
+    expect(tried()).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3'])
+    expect(watched().sort()).toEqual([3, 4])
+  })
+
   it.each(['ENETUNREACH', 'EAFNOSUPPORT', 'EADDRNOTAVAIL', 'ECONNREFUSED', 'EACCES', 'EAGAIN'] as const)(
     'go on within the same run when connect answers %s',
     (script) => {
