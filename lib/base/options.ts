@@ -35,7 +35,8 @@ export function checkOptions(what: string, value: unknown, checks: Readonly<Reco
   const options = checkObject(what, value)
   for (const key of Object.keys(options)) {
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined
-    if (check === undefined) throw new TypeError(`${what}: unknown option ${show(key)}${suggest(key, Object.keys(checks))}`)
+    if (check === undefined)
+      throw new TypeError(`${what}: unknown option ${show(key)}${suggest(key, Object.keys(checks))}`)
     if (options[key] !== undefined) check(key, options[key])
   }
 }

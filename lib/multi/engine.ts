@@ -11,7 +11,7 @@ import { Interest } from '../sys/readiness.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import { Facilities, type Facility } from './facility.ts'
 import { InterestMap, Wish } from './interest-map.ts'
-import { type Machine, MachineKind, REPORTED } from './machine.ts'
+import { GUESSED, type Machine, MachineKind, REPORTED } from './machine.ts'
 import { NOW, OutwardTimer, timeLeft } from './outward-timer.ts'
 import { TicketSource } from './pending-queue.ts'
 import { Task } from './task.ts'
@@ -213,8 +213,8 @@ export class Engine {
   /** Every machine that may have work: for callers that do not know what became ready. */
   markAll(): void {
     for (const task of this.#tasks) {
-      if (task === undefined || task.machine.kind === MachineKind.BACKGROUND) continue
-      task.readiness |= REPORTED
+      if (task === undefined) continue
+      task.readiness |= task.machine.kind === MachineKind.BACKGROUND ? GUESSED : REPORTED
       this.markDirty(task)
     }
   }
@@ -310,10 +310,8 @@ export class Engine {
       }
       if (task.alive) machine.run(this.now, readiness)
     } catch (error) {
-      // A machine reports by value; what it throws is a fault of ours, and must not take the others along.
-      if (task.alive) machine.abort(error)
-      this.retire(task)
-      return
+      // A user callback threw, or we are at fault: it ends this machine, and no other (invariant 7).
+      this.#abortTask(task, error)
     }
     if (task.alive) this.settle(task)
   }
@@ -334,9 +332,13 @@ export class Engine {
     while (this.#deadlines.next <= this.now) {
       const task = this.#tasks[this.#deadlines.nextId] as Task
       const timers = task.machine.timers
-      for (let timer = timers?.takeExpired(this.now) ?? -1; timer >= 0; timer = timers?.takeExpired(this.now) ?? -1) {
-        task.machine.expired(timer, this.now)
-        if (!task.alive) break
+      try {
+        for (let timer = timers?.takeExpired(this.now) ?? -1; timer >= 0; timer = timers?.takeExpired(this.now) ?? -1) {
+          task.machine.expired(timer, this.now)
+          if (!task.alive) break
+        }
+      } catch (error) {
+        this.#abortTask(task, error)
       }
       if (!task.alive) continue
       this.#deadlines.set(task.id, timers?.next ?? Number.POSITIVE_INFINITY)
@@ -393,11 +395,14 @@ export class Engine {
     this.#timer.forget()
   }
 
+  #abortTask(task: Task, cause: unknown): void {
+    if (task.alive) task.machine.abort(cause)
+    this.retire(task)
+  }
+
   #abortAll(cause: unknown): void {
     for (const task of this.#tasks.slice()) {
-      if (task === undefined || !task.alive) continue
-      task.machine.abort(cause)
-      this.retire(task)
+      if (task !== undefined) this.#abortTask(task, cause)
     }
     this.#dirty.length = 0
   }

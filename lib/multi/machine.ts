@@ -22,6 +22,8 @@ export type MachineKind = (typeof MachineKind)[keyof typeof MachineKind]
  * machine tries whenever this is set. Without it a run has an inner cause, and a read would most likely be in vain.
  */
 export const REPORTED = 8
+/** Added for background machines when the caller (`perform`) does not know what is ready: worth a look now and then. */
+export const GUESSED = 16
 
 /** Filled by a machine with what it waits for; at most one entry per descriptor. Reused: never keep it. */
 export interface InterestSet {

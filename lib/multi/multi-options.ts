@@ -1,5 +1,13 @@
 /** The options of a Multi, their checks and their defaults. No limit is silently infinite (invariant 15). */
-import { type Check, checkOptions, isBoolean, isFunction, isFunctionOrNull, isInteger, isObject } from '../base/options.ts'
+import {
+  type Check,
+  checkOptions,
+  isBoolean,
+  isFunction,
+  isFunctionOrNull,
+  isInteger,
+  isObject,
+} from '../base/options.ts'
 import type { Clock } from '../sys/clock.ts'
 import { defaults } from '../sys/defaults.ts'
 import type { Kernel } from '../sys/kernel.ts'
@@ -18,7 +26,9 @@ export interface MultiOptions<SubjectType extends object> {
    * Told which descriptor to watch and for what (CURLMOPT_SOCKETFUNCTION): an `Interest`, only when it changes, REMOVE before
    * the descriptor is closed. `socketData` is what `assign` attached. Returning -1 or throwing fails every transfer.
    */
-  socketFunction?: ((fd: number, interest: number, socketData: unknown, subject: SubjectType | null) => void | -1) | null
+  socketFunction?:
+    | ((fd: number, interest: number, socketData: unknown, subject: SubjectType | null) => void | -1)
+    | null
   /**
    * Told how long to wait before `socketAction(SOCKET_TIMEOUT)` (CURLMOPT_TIMERFUNCTION): -1 no timer, 0 as soon as possible
    * but never from inside this call. Replaces the last one. Returning -1 or throwing fails every transfer.

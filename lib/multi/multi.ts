@@ -258,6 +258,10 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     return this.#engine.active
   }
 
+  get closed(): boolean {
+    return this.#engine.closed
+  }
+
   /** The transfers that are here, ended ones included (curl_multi_get_handles). A copy. */
   get transfers(): TransferType[] {
     return [...this.#engine.book.subjects] as unknown as TransferType[]

@@ -1,0 +1,222 @@
+/**
+ * The connections of a Multi, by origin, within its limits. Transfers over a limit wait in turn: one slot that falls free
+ * goes to the one that has waited longest and can use it. Who waits for its origin's limit stands in that origin's queue,
+ * who waits for the total in one queue for all. An origin in whose queue somebody waits has no idle connection.
+ */
+import type { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import type { Facility } from '../multi/facility.ts'
+import { PendingQueue } from '../multi/pending-queue.ts'
+import type { Task } from '../multi/task.ts'
+import { Lease, LeaseState } from './lease.ts'
+import { Origin } from './origin.ts'
+import { PooledConnection } from './pooled-connection.ts'
+
+export class ConnectionPool {
+  readonly #engine: Engine
+  readonly #origins = new Map<string, Origin>()
+  readonly #leases = new Map<Task, Lease>()
+  readonly #waitingForTotal: PendingQueue
+  #connections = 0
+  /** Ends of the list of idle connections. */
+  #oldest: PooledConnection | null = null
+  #newest: PooledConnection | null = null
+  #idleCount = 0
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+    this.#waitingForTotal = new PendingQueue(engine.tickets)
+  }
+
+  /** Asks for a connection to the origin of that key. `fresh` never takes an idle one. */
+  request(task: Task, key: string, fresh: boolean, now: number): Lease {
+    const origin = this.#origins.get(key) ?? new Origin(key, this.#engine.tickets)
+    const lease = new Lease(task, origin)
+    if (!fresh && this.#grantIdle(lease, now)) return lease
+    const { maxHostConnections, maxTotalConnections } = this.#engine.limits
+    if (origin.connections >= maxHostConnections && fresh) this.#evict(origin.idle[0])
+    if (origin.connections >= maxHostConnections) return this.#wait(lease, origin.waiting)
+    if (this.#connections >= maxTotalConnections) this.#evict(this.#oldest ?? undefined)
+    if (this.#connections >= maxTotalConnections) return this.#wait(lease, this.#waitingForTotal)
+    this.#grantPermit(lease)
+    return lease
+  }
+
+  /** A permit was used: this stream is the connection from now on. */
+  opened(lease: Lease, stream: ByteStream): PooledConnection {
+    const connection = new PooledConnection(this.#engine, this, lease.origin, stream)
+    lease.connection = connection
+    lease.state = LeaseState.CONNECTION
+    return connection
+  }
+
+  /** The exchange is over; a connection that cannot be used again is closed. */
+  giveBack(lease: Lease, reusable: boolean, now: number): void {
+    const { connection, origin } = lease
+    lease.connection = null
+    lease.state = LeaseState.NONE
+    if (connection === null) return
+    if (!reusable) {
+      connection.close()
+      this.#slotFreed(origin)
+      return
+    }
+    const next = this.#nextWaiter(origin)
+    if (next !== null && next.origin === origin) {
+      connection.uses++
+      this.#grant(next, connection)
+      return
+    }
+    if (next !== null) {
+      // Somebody has waited longer for the total limit than anybody here: this connection makes room.
+      connection.close()
+      this.#discount(origin)
+      this.#grantPermit(next)
+      this.#engine.markDirty(next.task)
+      return
+    }
+    this.#shelve(connection, now)
+  }
+
+  /** The transfer ended before it had a stream, or wants none any more. Idempotent. */
+  cancel(lease: Lease, now: number): void {
+    const state = lease.state
+    lease.state = LeaseState.NONE
+    if (state === LeaseState.WAITING) this.#stopWaiting(lease)
+    else if (state === LeaseState.PERMIT) this.#slotFreed(lease.origin)
+    else if (state === LeaseState.CONNECTION) this.giveBack(lease, false, now)
+  }
+
+  /** Closes an idle connection: its peer did, or it grew too old. One that is in use is left to its transfer. */
+  discard(connection: PooledConnection): void {
+    if (!connection.idle) return
+    this.#unshelve(connection)
+    connection.close()
+    this.#slotFreed(connection.origin)
+  }
+
+  #grantIdle(lease: Lease, now: number): boolean {
+    const { idle } = lease.origin
+    for (let connection = idle.at(-1); connection !== undefined; connection = idle.at(-1)) {
+      this.#unshelve(connection)
+      if (connection.becomeBusy(now)) {
+        lease.connection = connection
+        lease.state = LeaseState.CONNECTION
+        return true
+      }
+      connection.close()
+      this.#discount(lease.origin)
+    }
+    return false
+  }
+
+  #grantPermit(lease: Lease): void {
+    lease.origin.connections++
+    this.#origins.set(lease.origin.key, lease.origin)
+    this.#connections++
+    this.#engine.counters.connections = this.#connections
+    lease.state = LeaseState.PERMIT
+  }
+
+  #grant(lease: Lease, connection: PooledConnection): void {
+    lease.connection = connection
+    lease.state = LeaseState.CONNECTION
+    this.#engine.markDirty(lease.task)
+  }
+
+  #wait(lease: Lease, queue: PendingQueue): Lease {
+    lease.state = LeaseState.WAITING
+    queue.push(lease.task)
+    lease.origin.waiters++
+    this.#origins.set(lease.origin.key, lease.origin)
+    this.#leases.set(lease.task, lease)
+    this.#engine.counters.pending++
+    return lease
+  }
+
+  #stopWaiting(lease: Lease): void {
+    if (!lease.origin.waiting.remove(lease.task)) this.#waitingForTotal.remove(lease.task)
+    this.#forgetWaiter(lease)
+    if (lease.origin.isEmpty) this.#origins.delete(lease.origin.key)
+  }
+
+  #forgetWaiter(lease: Lease): void {
+    this.#leases.delete(lease.task)
+    lease.origin.waiters--
+    this.#engine.counters.pending--
+  }
+
+  /** A connection of that origin is gone: whoever has waited longest and can use the slot may open one. */
+  #slotFreed(origin: Origin): void {
+    this.#discount(origin)
+    const next = this.#nextWaiter(origin)
+    if (next === null) return
+    this.#grantPermit(next)
+    this.#engine.markDirty(next.task)
+  }
+
+  /** Takes the next one off its queue; null when nobody can use a slot that fell free at that origin. */
+  #nextWaiter(origin: Origin): Lease | null {
+    for (;;) {
+      const ofTotal = this.#waitingForTotal.firstTicket
+      const ofOrigin = origin.waiting.firstTicket
+      if (ofTotal === Number.POSITIVE_INFINITY && ofOrigin === Number.POSITIVE_INFINITY) return null
+      const task = (ofOrigin < ofTotal ? origin.waiting.shift() : this.#waitingForTotal.shift()) as Task
+      const lease = this.#leases.get(task) as Lease
+      if (lease.origin !== origin && lease.origin.connections >= this.#engine.limits.maxHostConnections) {
+        // Its origin filled up meanwhile: it waits there now.
+        lease.origin.waiting.push(task)
+        continue
+      }
+      this.#forgetWaiter(lease)
+      return lease
+    }
+  }
+
+  #discount(origin: Origin): void {
+    origin.connections--
+    this.#connections--
+    this.#engine.counters.connections = this.#connections
+    if (origin.isEmpty) this.#origins.delete(origin.key)
+  }
+
+  #evict(connection: PooledConnection | undefined): void {
+    if (connection === undefined) return
+    this.#unshelve(connection)
+    connection.close()
+    this.#discount(connection.origin)
+  }
+
+  #shelve(connection: PooledConnection, now: number): void {
+    const { maxIdleConnections } = this.#engine.limits
+    if (maxIdleConnections === 0) {
+      connection.close()
+      this.#discount(connection.origin)
+      return
+    }
+    if (this.#idleCount >= maxIdleConnections) this.#evict(this.#oldest ?? undefined)
+    connection.older = this.#newest
+    if (this.#newest !== null) this.#newest.newer = connection
+    else this.#oldest = connection
+    this.#newest = connection
+    this.#engine.counters.idleConnections = ++this.#idleCount
+    connection.origin.idle.push(connection)
+    connection.becomeIdle(now)
+  }
+
+  #unshelve(connection: PooledConnection): void {
+    const { older, newer } = connection
+    if (older !== null) older.newer = newer
+    else this.#oldest = newer
+    if (newer !== null) newer.older = older
+    else this.#newest = older
+    connection.older = null
+    connection.newer = null
+    this.#engine.counters.idleConnections = --this.#idleCount
+    const { idle } = connection.origin
+    if (idle.at(-1) === connection) idle.pop()
+    else idle.splice(idle.indexOf(connection), 1)
+  }
+}
+
+export const connectionPool: Facility<ConnectionPool> = { create: (engine) => new ConnectionPool(engine) }

@@ -1,0 +1,5 @@
+/** Which directions of a transfer are paused, by the user's last word. Read by the machines after every callback. */
+export class Flow {
+  receivePaused = false
+  sendPaused = false
+}

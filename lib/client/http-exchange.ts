@@ -1,0 +1,151 @@
+/**
+ * One request and its response on a stream that is ready. Both directions go on at once: a server may answer before it
+ * has read the whole request. Ends DONE or FAILED; afterwards `reusable` says whether the stream can serve again.
+ */
+import type { TransferCodeName } from '../base/errors.ts'
+import type { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import { Interest } from '../sys/readiness.ts'
+import { systemError } from '../sys/system-error.ts'
+import type { Flow } from './flow.ts'
+import { RequestSender, SendStatus } from './request-sender.ts'
+import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
+import type { TransferInfo } from './transfer-info.ts'
+import type { TransferSettings } from './transfer-settings.ts'
+
+export const ExchangeStatus = { PENDING: 0, DONE: 1, FAILED: 2, YIELDED: 3 } as const
+export type ExchangeStatus = (typeof ExchangeStatus)[keyof typeof ExchangeStatus]
+
+export interface ExchangeFailure {
+  readonly code: TransferCodeName
+  readonly message: string
+  readonly cause?: unknown
+}
+
+export class HttpExchange {
+  failure: ExchangeFailure | null = null
+  /** After DONE: the stream can carry another exchange. */
+  reusable = false
+  sent = false
+  readonly #engine: Engine
+  readonly #stream: ByteStream
+  readonly #flow: Flow
+  readonly #sender: RequestSender
+  readonly #receiver: ResponseReceiver
+  /** The body callback has nothing; `resume('send')` asks it again. */
+  #starved = false
+  /** -errno with which sending failed. The answer may be here all the same. */
+  #sendResult = 0
+
+  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+    this.#engine = engine
+    this.#stream = stream
+    this.#flow = flow
+    this.#sender = new RequestSender(engine, stream, settings, info)
+    this.#receiver = new ResponseReceiver(engine, stream, settings, info, flow)
+  }
+
+  /** Sends what can be sent at once. Nothing is read yet: the answer cannot be here. */
+  start(): ExchangeStatus {
+    return this.#sendFurther(this.#sender.start())
+  }
+
+  run(readiness: number): ExchangeStatus {
+    let yielded = false
+    if (!this.sent && this.#sendResult === 0 && !this.#flow.sendPaused) {
+      const status = this.#sendFurther(this.#sender.run())
+      if (status === ExchangeStatus.FAILED) return status
+      yielded = status === ExchangeStatus.YIELDED
+    }
+    const status = this.#receiver.run(readiness)
+    if (status === ReceiveStatus.DONE) return this.#finish()
+    if (status === ReceiveStatus.FAILED) return this.#failReceive()
+    if (this.#sendResult !== 0 && !this.#flow.receivePaused) return this.#failSend()
+    return yielded || status === ReceiveStatus.YIELDED ? ExchangeStatus.YIELDED : ExchangeStatus.PENDING
+  }
+
+  /** Interest, given what is paused. */
+  wants(): number {
+    const read = this.#flow.receivePaused ? Interest.NONE : Interest.READABLE
+    const blocked = !this.sent && !this.#starved && !this.#flow.sendPaused
+    return read | (blocked ? Interest.WRITABLE : Interest.NONE)
+  }
+
+  /** Nothing can happen until the user resumes. */
+  get dormant(): boolean {
+    return this.#flow.receivePaused && (this.sent || this.#flow.sendPaused || this.#starved)
+  }
+
+  /** The peer has begun to answer: beginning again would ask it twice. */
+  get answered(): boolean {
+    return this.#receiver.reader.started
+  }
+
+  /** The kernel took no byte of the request. */
+  get untouched(): boolean {
+    return !this.#sender.touched
+  }
+
+  /** The body can be sent a second time. */
+  get rewindable(): boolean {
+    return !this.#sender.pulled
+  }
+
+  close(): void {
+    this.#receiver.close()
+  }
+
+  #sendFurther(status: SendStatus): ExchangeStatus {
+    this.#starved = false
+    switch (status) {
+      case SendStatus.DONE:
+        this.sent = true
+        return ExchangeStatus.PENDING
+      case SendStatus.BLOCKED:
+        return ExchangeStatus.PENDING
+      case SendStatus.YIELDED:
+        return ExchangeStatus.YIELDED
+      case SendStatus.PAUSED:
+        this.#starved = true
+        this.#flow.sendPaused = true
+        return ExchangeStatus.PENDING
+      case SendStatus.FAILED:
+        return this.#sendFailed()
+    }
+  }
+
+  #sendFailed(): ExchangeStatus {
+    const { misuse, result } = this.#sender
+    if (misuse !== null) return this.#fail('READ_ERROR', misuse.message, misuse)
+    this.#sendResult = result
+    return ExchangeStatus.YIELDED
+  }
+
+  #finish(): ExchangeStatus {
+    const { reader } = this.#receiver
+    this.reusable =
+      this.sent && reader.keepAlive && !reader.upgrade && reader.unread() === 0 && !this.#stream.hasPending
+    return ExchangeStatus.DONE
+  }
+
+  #failReceive(): ExchangeStatus {
+    const { result, reader } = this.#receiver
+    if (result === 0) {
+      const { error } = reader
+      if (error === null) throw new Error('a reader that failed says why')
+      return this.#sendResult !== 0 && !reader.started ? this.#failSend() : this.#fail(error.code, error.message)
+    }
+    const cause = systemError(this.#engine.kernel, result, 'recv', this.#stream.peer ?? undefined)
+    return this.#fail('RECV_ERROR', `receiving failed: ${cause.message}`, cause)
+  }
+
+  #failSend(): ExchangeStatus {
+    const cause = systemError(this.#engine.kernel, this.#sendResult, 'send', this.#stream.peer ?? undefined)
+    return this.#fail('SEND_ERROR', `sending failed: ${cause.message}`, cause)
+  }
+
+  #fail(code: TransferCodeName, message: string, cause?: unknown): ExchangeStatus {
+    this.failure = { code, message, cause }
+    return ExchangeStatus.FAILED
+  }
+}

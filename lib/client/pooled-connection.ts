@@ -1,0 +1,99 @@
+/**
+ * One connection of the pool for all its life. While a transfer has it, the transfer speaks for its descriptor; while it
+ * is idle, this machine does, so that the peer's FIN, an error or stray bytes close it (invariant 9). It never keeps a
+ * loop going.
+ */
+import { TimerTable } from '../base/timer-table.ts'
+import type { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import { GUESSED, type InterestSet, type Machine, MachineKind, REPORTED, type Task } from '../multi/machine.ts'
+import { Interest } from '../sys/readiness.ts'
+import type { ConnectionPool } from './connection-pool.ts'
+import type { Origin } from './origin.ts'
+
+/** Longest time a connection stays idle: curl's default of MAXAGE_CONN. */
+const IDLE_MAX_MS = 118_000
+/** An idle connection that was seen alive this recently is used without another look: curl's precedent, once a second. */
+const CHECK_AGE_MS = 1000
+const IDLE_TIMER = 0
+
+export class PooledConnection implements Machine {
+  readonly kind: MachineKind = MachineKind.BACKGROUND
+  readonly subject = null
+  readonly timers: TimerTable = new TimerTable(1)
+  readonly origin: Origin
+  readonly stream: ByteStream
+  readonly #engine: Engine
+  readonly #pool: ConnectionPool
+  readonly #task: Task
+  /** Neighbours on the pool's list of idle connections, oldest first. */
+  older: PooledConnection | null = null
+  newer: PooledConnection | null = null
+  idle = false
+  idleSince = 0
+  #checkedAt = 0
+  /** Requests that it has answered. */
+  uses = 0
+
+  constructor(engine: Engine, pool: ConnectionPool, origin: Origin, stream: ByteStream) {
+    this.#engine = engine
+    this.#pool = pool
+    this.origin = origin
+    this.stream = stream
+    this.#task = engine.spawn(this)
+  }
+
+  becomeIdle(now: number): void {
+    this.idle = true
+    this.idleSince = now
+    this.#checkedAt = now
+    // Left armed while in use: on a warm connection the deadline then stands still, and no timer is told anything.
+    if (this.timers.at(IDLE_TIMER) === Number.POSITIVE_INFINITY) this.timers.set(IDLE_TIMER, now + IDLE_MAX_MS)
+    this.#engine.settle(this.#task)
+  }
+
+  /** Takes it out of idleness for a transfer. False when it turned out to be dead; it is closed then. */
+  becomeBusy(now: number): boolean {
+    const isDoubtful = this.#task.readiness !== 0 || now - this.#checkedAt >= CHECK_AGE_MS
+    if (isDoubtful && !this.stream.checkIdle()) return false
+    this.idle = false
+    this.#task.readiness = 0
+    this.uses++
+    this.#engine.settle(this.#task)
+    return true
+  }
+
+  /** Closes the stream; the pool has forgotten it already. */
+  close(): void {
+    this.stream.close()
+    this.#engine.retire(this.#task)
+  }
+
+  start(): void {}
+
+  run(now: number, readiness: number): void {
+    if (!this.idle) return
+    const isGuess = (readiness & GUESSED) !== 0 && now - this.#checkedAt >= CHECK_AGE_MS
+    if ((readiness & REPORTED) === 0 && !isGuess) return
+    this.#checkedAt = now
+    if (!this.stream.checkIdle()) this.#pool.discard(this)
+  }
+
+  expired(_timer: number, now: number): void {
+    if (!this.idle) return
+    if (now - this.idleSince >= IDLE_MAX_MS) this.#pool.discard(this)
+    else this.timers.set(IDLE_TIMER, this.idleSince + IDLE_MAX_MS)
+  }
+
+  interest(into: InterestSet): void {
+    if (this.idle && this.#engine.limits.watchIdleConnections) this.stream.interest(Interest.READABLE, into)
+  }
+
+  get dormant(): boolean {
+    return true
+  }
+
+  abort(): void {
+    this.#pool.discard(this)
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The connected stream of a raw transfer, from its completion until it is removed: bytes out and in, on the user's call
+ * (curl_easy_send, curl_easy_recv). It is never used by another transfer. The Multi does not watch it; whoever wants to
+ * wait watches `info.activeSocket`.
+ */
+import { TransferError } from '../base/errors.ts'
+import type { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import { systemError } from '../sys/system-error.ts'
+import type { ConnectionPool } from './connection-pool.ts'
+import type { Lease } from './lease.ts'
+
+/** What `send` and `receive` return when they would have to wait (curl's CURLE_AGAIN). */
+export const WOULD_BLOCK = -1
+
+export class RawStream {
+  readonly #engine: Engine
+  readonly #pool: ConnectionPool
+  readonly #lease: Lease
+  readonly #stream: ByteStream
+
+  constructor(engine: Engine, pool: ConnectionPool, lease: Lease) {
+    this.#engine = engine
+    this.#pool = pool
+    this.#lease = lease
+    this.#stream = lease.connection?.stream as ByteStream
+  }
+
+  send(bytes: Uint8Array): number {
+    this.#engine.refuseInside('send')
+    if (bytes.length === 0) return 0
+    return this.#judge(this.#stream.sendBytes(bytes, 0, bytes.length), 'SEND_ERROR', 'send')
+  }
+
+  receive(into: Uint8Array): number {
+    this.#engine.refuseInside('receive')
+    if (into.length === 0) return 0
+    const { scratch } = this.#engine
+    const received = this.#stream.recv(scratch.id, 0, Math.min(into.length, scratch.bytes.length))
+    if (received > 0) into.set(scratch.bytes.subarray(0, received))
+    return this.#judge(received, 'RECV_ERROR', 'recv')
+  }
+
+  shutdownWrite(): void {
+    this.#engine.refuseInside('shutdownWrite')
+    this.#judge(this.#stream.shutdownWrite(), 'SEND_ERROR', 'shutdown')
+  }
+
+  close(): void {
+    this.#pool.cancel(this.#lease, this.#engine.now)
+  }
+
+  #judge(result: number, code: 'SEND_ERROR' | 'RECV_ERROR', syscall: string): number {
+    if (result >= 0) return result
+    const { kernel } = this.#engine
+    if (result === -kernel.errno.EAGAIN) return WOULD_BLOCK
+    const cause = systemError(kernel, result, syscall, this.#stream.peer ?? undefined)
+    throw new TransferError(code, cause.message, cause)
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Sends one request: the head, with a small body in the same send; then a large body straight from the user's bytes, or
+ * piece by piece from a callback, chunked when its length is not known. Stops when the socket is full, when the callback
+ * pauses, or when its budget is used up, and goes on from there.
+ */
+import type { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import {
+  CHUNK_OVERHEAD_MAX,
+  fieldLines,
+  writeChunk,
+  writeLastChunk,
+  writeLatin1,
+} from '../wire/http1/request-encoder.ts'
+import type { TransferInfo } from './transfer-info.ts'
+import { PAUSE } from './transfer-options.ts'
+import { headerPairs, type TransferSettings } from './transfer-settings.ts'
+
+/** A body up to this size is copied behind the head: one send is cheaper than none of the copy. */
+const BODY_WITH_HEAD_MAX = 16 * 1024
+/** What a body callback is asked for at a time; curl's upload buffer. */
+const PIECE_BYTES_MAX = 64 * 1024
+/** Sends of one run, so that a fast receiver does not starve the other machines. */
+const SENDS_PER_RUN = 10
+
+export const SendStatus = {
+  /** The socket is full. */
+  BLOCKED: 0,
+  DONE: 1,
+  /** The body callback has nothing now. */
+  PAUSED: 2,
+  /** See `result`, or `misuse`. */
+  FAILED: 3,
+  /** The budget is used up; run again. */
+  YIELDED: 4,
+} as const
+export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus]
+
+const Stage = { BODY: 0, LAST_CHUNK: 1, END: 2 } as const
+type Stage = (typeof Stage)[keyof typeof Stage]
+
+const NOTHING = new Uint8Array(0)
+
+export class RequestSender {
+  /** -errno of the send that failed. */
+  result = 0
+  /** What the body callback did wrong. What it throws goes through, and the engine aborts the transfer with it. */
+  misuse: Error | null = null
+  /** The kernel took a byte of it: the peer may have seen the request. */
+  touched = false
+  /** The callback was asked: the body cannot be sent a second time. */
+  pulled = false
+  readonly #engine: Engine
+  readonly #stream: ByteStream
+  readonly #settings: TransferSettings
+  readonly #info: TransferInfo
+  #stage: Stage = Stage.BODY
+  #pending: Uint8Array = NOTHING
+  #pendingAt = 0
+  /** How many body bytes are complete when `#pending` is sent; -1: each of its bytes is one. */
+  #pendingBody = 0
+  #bodyGiven = 0
+  #chunk: Uint8Array = NOTHING
+
+  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo) {
+    this.#engine = engine
+    this.#stream = stream
+    this.#settings = settings
+    this.#info = info
+  }
+
+  /** The first send, out of the engine's scratch memory; what it did not take is copied. */
+  start(): SendStatus {
+    const { head, body } = this.#settings
+    const { scratch } = this.#engine
+    let end = writeLatin1(scratch.bytes, 0, head)
+    if (end < 0) {
+      this.#pending = Buffer.from(head, 'latin1')
+      this.#info.requestBytes += head.length
+      this.#debug('headOut', this.#pending)
+      return this.run()
+    }
+    this.#info.requestBytes += end
+    this.#debug('headOut', scratch.bytes.subarray(0, end))
+    const headEnd = end
+    if (body instanceof Uint8Array && body.length <= BODY_WITH_HEAD_MAX && end + body.length <= scratch.bytes.length) {
+      scratch.bytes.set(body, end)
+      end += body.length
+      this.#stage = Stage.END
+      if (body.length > 0) this.#debug('dataOut', body)
+    } else if (body === null) this.#stage = Stage.END
+    const sent = this.#stream.send(scratch.id, 0, end)
+    if (sent < 0 && sent !== -this.#engine.kernel.errno.EAGAIN) return this.#fail(sent)
+    if (sent > 0) this.touched = true
+    if (sent === end) {
+      this.#info.bytesSent += end - headEnd
+      return this.#stage === Stage.END ? SendStatus.DONE : this.run()
+    }
+    this.#pending = scratch.bytes.slice(Math.max(sent, 0), end)
+    this.#pendingBody = end - headEnd
+    return SendStatus.BLOCKED
+  }
+
+  run(): SendStatus {
+    for (let sends = 0; sends < SENDS_PER_RUN; sends++) {
+      if (this.#pendingAt === this.#pending.length) {
+        if (this.#stage === Stage.END) return SendStatus.DONE
+        const status = this.#fill()
+        if (status !== SendStatus.YIELDED) return status
+        if (this.#pendingAt === this.#pending.length) continue
+      }
+      const left = this.#pending.length - this.#pendingAt
+      const sent = this.#stream.sendBytes(this.#pending, this.#pendingAt, left)
+      if (sent < 0) return sent === -this.#engine.kernel.errno.EAGAIN ? SendStatus.BLOCKED : this.#fail(sent)
+      this.touched = true
+      this.#pendingAt += sent
+      if (this.#pendingBody < 0) this.#info.bytesSent += sent
+      else if (sent === left) this.#info.bytesSent += this.#pendingBody
+      if (sent < left) return SendStatus.BLOCKED
+    }
+    return SendStatus.YIELDED
+  }
+
+  /** The next piece into `#pending`; YIELDED when there is something to send or the stage moved. */
+  #fill(): SendStatus {
+    const { body, bodyLength } = this.#settings
+    if (this.#stage === Stage.LAST_CHUNK) return this.#fillLastChunk()
+    if (body instanceof Uint8Array) {
+      this.#stage = Stage.END
+      this.#offer(body, -1)
+      this.#debug('dataOut', body)
+      return SendStatus.YIELDED
+    }
+    if (body === null || this.#bodyGiven === bodyLength) {
+      this.#stage = Stage.END
+      return SendStatus.YIELDED
+    }
+    const most = bodyLength < 0 ? PIECE_BYTES_MAX : Math.min(PIECE_BYTES_MAX, bodyLength - this.#bodyGiven)
+    this.pulled = true
+    const piece: unknown = body(most)
+    if (piece === PAUSE) return SendStatus.PAUSED
+    if (piece === null) return this.#endOfPieces()
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
+    if (!(bytes instanceof Uint8Array)) {
+      return this.#refuse(new TypeError('body callback must return bytes, a string, null or PAUSE'))
+    }
+    if (bytes.length > most) {
+      return this.#refuse(
+        new RangeError(`body callback gave ${bytes.length} bytes where at most ${most} were asked for`),
+      )
+    }
+    return this.#fillPiece(bytes)
+  }
+
+  #fillPiece(bytes: Uint8Array): SendStatus {
+    this.#bodyGiven += bytes.length
+    if (bytes.length === 0) return SendStatus.YIELDED
+    this.#debug('dataOut', bytes)
+    if (this.#settings.bodyLength >= 0) {
+      this.#offer(bytes, -1)
+      return SendStatus.YIELDED
+    }
+    if (this.#chunk.length === 0) this.#chunk = new Uint8Array(PIECE_BYTES_MAX + CHUNK_OVERHEAD_MAX)
+    this.#offer(this.#chunk.subarray(0, writeChunk(this.#chunk, 0, bytes)), bytes.length)
+    return SendStatus.YIELDED
+  }
+
+  #endOfPieces(): SendStatus {
+    const { bodyLength } = this.#settings
+    if (bodyLength < 0) {
+      this.#stage = Stage.LAST_CHUNK
+      return SendStatus.YIELDED
+    }
+    return this.#refuse(new RangeError(`body callback ended after ${this.#bodyGiven} of ${bodyLength} bytes`))
+  }
+
+  #fillLastChunk(): SendStatus {
+    const { requestTrailers } = this.#settings
+    let lines = ''
+    if (requestTrailers) {
+      const pairs = headerPairs('requestTrailers', requestTrailers())
+      lines = fieldLines(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null))
+    }
+    const bytes = new Uint8Array(lines.length + 8)
+    this.#offer(bytes.subarray(0, writeLastChunk(bytes, 0, lines)), 0)
+    this.#stage = Stage.END
+    return SendStatus.YIELDED
+  }
+
+  #offer(bytes: Uint8Array, bodyBytes: number): void {
+    this.#pending = bytes
+    this.#pendingAt = 0
+    this.#pendingBody = bodyBytes
+  }
+
+  #fail(result: number): SendStatus {
+    this.result = result
+    return SendStatus.FAILED
+  }
+
+  #refuse(misuse: Error): SendStatus {
+    this.misuse = misuse
+    return SendStatus.FAILED
+  }
+
+  #debug(kind: 'headOut' | 'dataOut', bytes: Uint8Array): void {
+    this.#settings.onDebug?.(kind, bytes, this.#info)
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Receives one response: reads into the engine's scratch memory, lets the codec find events, hands them to the user's
+ * callbacks. A pause in the middle of what was read keeps the rest in memory of its own, until it goes on. Readers of
+ * responses are kept for reuse, so that a connection at rest holds none.
+ */
+import type { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import type { Facility } from '../multi/facility.ts'
+import { REPORTED } from '../multi/machine.ts'
+import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
+import type { Flow } from './flow.ts'
+import type { TransferInfo } from './transfer-info.ts'
+import type { ResponseHead } from './transfer-options.ts'
+import { HEAD_BYTES_MAX, type TransferSettings } from './transfer-settings.ts'
+
+/** Reads of one run (curl's figure), so that a fast sender does not starve the other machines. */
+const READS_PER_RUN = 10
+/** Readers kept for reuse; more are in use only while more transfers run at once. */
+const IDLE_READERS_MAX = 256
+
+export const ReceiveStatus = {
+  /** Nothing more is here now. */
+  BLOCKED: 0,
+  /** The response is complete. */
+  DONE: 1,
+  /** See `reader.error`, or `result`. */
+  FAILED: 2,
+  /** The budget is used up; run again. */
+  YIELDED: 3,
+} as const
+export type ReceiveStatus = (typeof ReceiveStatus)[keyof typeof ReceiveStatus]
+
+const readers: Facility<ResponseReader[]> = { create: () => [] }
+
+const NOTHING = new Uint8Array(0)
+
+export class ResponseReceiver {
+  readonly reader: ResponseReader
+  /** -errno of the read that failed; 0 when the bytes themselves were at fault. */
+  result = 0
+  /** What the reader was lent last. */
+  #lent: Uint8Array = NOTHING
+  /** A pause stopped the telling; `#lent` is memory of our own from then on. */
+  #stopped = false
+  #endOfStream = false
+  /** The last run stopped with more to read. */
+  #mayHaveMore = false
+  readonly #engine: Engine
+  readonly #stream: ByteStream
+  readonly #settings: TransferSettings
+  readonly #info: TransferInfo
+  readonly #flow: Flow
+
+  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+    this.#engine = engine
+    this.#stream = stream
+    this.#settings = settings
+    this.#info = info
+    this.#flow = flow
+    this.reader = takeReader(engine, settings)
+    this.reader.reset(settings.method)
+  }
+
+  run(readiness: number): ReceiveStatus {
+    if (this.#flow.receivePaused) return ReceiveStatus.BLOCKED
+    if (this.#stopped) {
+      this.#stopped = false
+      const status = this.#tellEvents()
+      if (status !== ReceiveStatus.YIELDED) return status
+      this.#mayHaveMore = true
+    }
+    if (this.#endOfStream) return this.#tellEndOfStream()
+    if ((readiness & REPORTED) === 0 && !this.#mayHaveMore && !this.#stream.hasPending) return ReceiveStatus.BLOCKED
+    return this.#read()
+  }
+
+  /** Gives the reader back. */
+  close(): void {
+    const idle = this.#engine.facility(readers)
+    if (this.#settings.maxHeadBytes === HEAD_BYTES_MAX && idle.length < IDLE_READERS_MAX) idle.push(this.reader)
+  }
+
+  #read(): ReceiveStatus {
+    const { scratch, kernel } = this.#engine
+    const { bytes } = scratch
+    this.#mayHaveMore = false
+    for (let reads = 0; reads < READS_PER_RUN; reads++) {
+      const received = this.#stream.recv(scratch.id, 0, bytes.length)
+      if (received === -kernel.errno.EAGAIN) return ReceiveStatus.BLOCKED
+      if (received < 0) {
+        this.result = received
+        return ReceiveStatus.FAILED
+      }
+      if (received === 0) {
+        this.#endOfStream = true
+        return this.#tellEndOfStream()
+      }
+      this.#lent = bytes
+      this.reader.receive(bytes, 0, received)
+      const status = this.#tellEvents()
+      if (status !== ReceiveStatus.YIELDED) return status
+      // A read that did not fill the memory emptied the socket: another would only be told EAGAIN.
+      if (received < bytes.length && !this.#stream.hasPending) return ReceiveStatus.BLOCKED
+    }
+    this.#mayHaveMore = true
+    return ReceiveStatus.YIELDED
+  }
+
+  #tellEndOfStream(): ReceiveStatus {
+    this.reader.receiveEof()
+    const status = this.#tellEvents()
+    return status === ReceiveStatus.YIELDED ? ReceiveStatus.BLOCKED : status
+  }
+
+  /** Hands out what the reader found. YIELDED: it wants more bytes. */
+  #tellEvents(): ReceiveStatus {
+    const { reader } = this
+    for (;;) {
+      const event = reader.nextEvent()
+      switch (event) {
+        case ResponseEvent.NEED_MORE:
+          return ReceiveStatus.YIELDED
+        case ResponseEvent.END:
+          return ReceiveStatus.DONE
+        case ResponseEvent.ERROR:
+          return ReceiveStatus.FAILED
+        case ResponseEvent.DATA:
+          this.#tellData()
+          break
+        case ResponseEvent.TRAILERS:
+          this.#settings.onTrailers?.(reader.trailers)
+          break
+        default:
+          this.#tellHead(event)
+      }
+      if (this.#flow.receivePaused) return this.#hold()
+    }
+  }
+
+  #tellData(): void {
+    const { dataBytes, dataStart, dataEnd } = this.reader
+    this.#info.bytesReceived += dataEnd - dataStart
+    const { onData, onDebug } = this.#settings
+    if (onData === null && onDebug === null) return
+    const chunk = dataBytes.subarray(dataStart, dataEnd)
+    onDebug?.('dataIn', chunk, this.#info)
+    onData?.(chunk)
+  }
+
+  #tellHead(event: ResponseEvent): void {
+    const { reader } = this
+    const info = this.#info
+    const { onDebug, onHead, onInformational } = this.#settings
+    info.status = reader.status
+    info.httpVersion = reader.httpVersion
+    info.headBytes += reader.headText.length
+    onDebug?.('headIn', reader.headText, info)
+    if (event === ResponseEvent.INFORMATIONAL) {
+      onInformational?.(headOf(reader))
+      return
+    }
+    info.contentLength = reader.contentLength
+    info.contentType = reader.headers.first('content-type') ?? null
+    onHead?.(headOf(reader))
+  }
+
+  /** Paused inside a callback: what the reader has not used yet lies in memory that the next machine will write over. */
+  #hold(): ReceiveStatus {
+    const { reader } = this
+    const from = reader.consumed
+    this.#lent = this.#lent.slice(from, from + reader.unread())
+    reader.receive(this.#lent, 0, this.#lent.length)
+    this.#stopped = true
+    return ReceiveStatus.BLOCKED
+  }
+}
+
+function headOf(reader: ResponseReader): ResponseHead {
+  return { status: reader.status, reason: reader.reason, httpVersion: reader.httpVersion, headers: reader.headers }
+}
+
+function takeReader(engine: Engine, settings: TransferSettings): ResponseReader {
+  if (settings.maxHeadBytes !== HEAD_BYTES_MAX) return new ResponseReader({ headBytesMax: settings.maxHeadBytes })
+  return engine.facility(readers).pop() ?? new ResponseReader()
+}

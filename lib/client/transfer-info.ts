@@ -1,0 +1,59 @@
+/**
+ * What is known of a transfer, at any time (curl_easy_getinfo). Times are µs since it was added, 0 until the moment came,
+ * in the order of curl's time line; sizes are bytes.
+ */
+export class TransferInfo {
+  /** The URL as it was asked for last. CURLINFO_EFFECTIVE_URL. */
+  effectiveUrl: string
+  /** CURLINFO_EFFECTIVE_METHOD. */
+  effectiveMethod: string
+  /** Of the last response head; 0 before. CURLINFO_RESPONSE_CODE. */
+  status = 0
+  /** '1.0' or '1.1'; '' before the head. CURLINFO_HTTP_VERSION. */
+  httpVersion = ''
+  /** CURLINFO_CONTENT_TYPE; null when there was none. */
+  contentType: string | null = null
+  /** What the response announced, -1 when it did not. CURLINFO_CONTENT_LENGTH_DOWNLOAD_T. */
+  contentLength = -1
+  /** Body bytes received. CURLINFO_SIZE_DOWNLOAD_T. */
+  bytesReceived = 0
+  /** Body bytes sent. CURLINFO_SIZE_UPLOAD_T. */
+  bytesSent = 0
+  /** CURLINFO_HEADER_SIZE. */
+  headBytes = 0
+  /** CURLINFO_REQUEST_SIZE. */
+  requestBytes = 0
+  /** Connections opened for it: 0 when it used one from the pool. CURLINFO_NUM_CONNECTS. */
+  connects = 0
+  /** How often it began again on a new connection, because a reused one died before it answered. */
+  retries = 0
+  /** Never used again within a Multi; 0 before. CURLINFO_CONN_ID. */
+  connectionId = 0
+  /** CURLINFO_PRIMARY_IP and _PORT; the path of a unix socket. */
+  primaryAddress = ''
+  primaryPort = 0
+  /** CURLINFO_LOCAL_IP and _PORT. */
+  localAddress = ''
+  localPort = 0
+  /** The descriptor of a raw transfer, -1 otherwise. CURLINFO_ACTIVESOCKET. */
+  activeSocket = -1
+  /** Until it got a connection or the permit to open one. CURLINFO_QUEUE_TIME_T. */
+  queueTime = 0
+  /** CURLINFO_NAMELOOKUP_TIME_T. */
+  nameLookupTime = 0
+  /** CURLINFO_CONNECT_TIME_T. */
+  connectTime = 0
+  /** CURLINFO_PRETRANSFER_TIME_T: ready to send. */
+  preTransferTime = 0
+  /** CURLINFO_POSTTRANSFER_TIME_T: the request was sent. */
+  postTransferTime = 0
+  /** CURLINFO_STARTTRANSFER_TIME_T: the first byte of the response. */
+  startTransferTime = 0
+  /** CURLINFO_TOTAL_TIME_T; up to now while it runs. */
+  totalTime = 0
+
+  constructor(effectiveUrl: string, effectiveMethod: string) {
+    this.effectiveUrl = effectiveUrl
+    this.effectiveMethod = effectiveMethod
+  }
+}

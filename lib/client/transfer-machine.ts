@@ -1,0 +1,335 @@
+/**
+ * One run of a transfer as a machine: queued → connecting → exchanging → ended. It asks the pool for a connection, opens
+ * one when it may, exchanges, gives back. The only setter of the state is `#enter`. A request that a reused connection
+ * did not answer begins again on a new one, when that is safe.
+ */
+import { type TransferCodeName, TransferError } from '../base/errors.ts'
+import { TimerTable } from '../base/timer-table.ts'
+import { Connector } from '../connection/connector.ts'
+import { FilterStatus } from '../connection/filter.ts'
+import { findResolveEntry } from '../connection/resolve-entry.ts'
+import { ByteStream } from '../connection/stream.ts'
+import type { Engine } from '../multi/engine.ts'
+import { type InterestSet, type Machine, MachineKind, type Task } from '../multi/machine.ts'
+import { attachment } from '../multi/subject.ts'
+import { type ConnectionPool, connectionPool } from './connection-pool.ts'
+import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
+import { type Lease, LeaseState } from './lease.ts'
+import { RawStream } from './raw-stream.ts'
+import type { Transfer } from './transfer.ts'
+import type { TransferInfo } from './transfer-info.ts'
+import type { TransferSettings } from './transfer-settings.ts'
+
+/** Beginnings on new connections after reused ones died: curl's figure. */
+const RETRIES_MAX = 5
+/** Methods whose requests may be sent twice (RFC 9110 §9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
+
+export const TransferTimer = {
+  /** The whole transfer took too long. */
+  TOTAL: 0,
+  /** No connection in time, waiting for one included. */
+  CONNECT: 1,
+  /** Time to see whether anything moved. */
+  IDLE: 2,
+  /** The connector's next attempt. */
+  CONNECTOR: 3,
+  /** The user wants to hear how far it is. */
+  PROGRESS: 4,
+} as const
+const TIMER_COUNT = 5
+
+const State = { QUEUED: 0, CONNECTING: 1, EXCHANGING: 2, ENDED: 3 } as const
+type State = (typeof State)[keyof typeof State]
+
+export class TransferMachine implements Machine {
+  readonly kind: MachineKind = MachineKind.TRANSFER
+  readonly timers: TimerTable = new TimerTable(TIMER_COUNT)
+  readonly subject: Transfer
+  readonly #engine: Engine
+  readonly #pool: ConnectionPool
+  readonly #settings: TransferSettings
+  readonly #info: TransferInfo
+  readonly #addedAt: number
+  #state: State = State.QUEUED
+  #lease: Lease | null = null
+  #connector: Connector | null = null
+  #exchange: HttpExchange | null = null
+  #reused = false
+  #fresh: boolean
+  /** Bytes moved when the idle timer was set. */
+  #idleMark = 0
+  #task!: Task
+
+  constructor(engine: Engine, transfer: Transfer, settings: TransferSettings) {
+    this.subject = transfer
+    this.#engine = engine
+    this.#pool = engine.facility(connectionPool)
+    this.#settings = settings
+    this.#info = transfer.info
+    this.#addedAt = engine.now
+    this.#fresh = settings.freshConnect || settings.connectOnly
+  }
+
+  start(_now: number): void {
+    this.#task = this.subject[attachment].task as Task
+    const { timeoutMs, connectTimeoutMs, onProgress, progressIntervalMs } = this.#settings
+    // Counted from the adding: waiting to be run is part of the transfer's time.
+    const from = this.#addedAt
+    if (timeoutMs > 0) this.timers.set(TransferTimer.TOTAL, from + timeoutMs)
+    this.timers.set(TransferTimer.CONNECT, from + connectTimeoutMs)
+    if (onProgress !== null) this.timers.set(TransferTimer.PROGRESS, from + progressIntervalMs)
+  }
+
+  run(now: number, readiness: number): void {
+    if (this.#state === State.QUEUED) this.#runQueued(now)
+    else if (this.#state === State.CONNECTING) this.#runConnecting(now)
+    else if (this.#state === State.EXCHANGING) this.#judge((this.#exchange as HttpExchange).run(readiness), now)
+    this.#info.totalTime = this.#since(now)
+  }
+
+  expired(timer: number, now: number): void {
+    switch (timer) {
+      case TransferTimer.TOTAL:
+      case TransferTimer.CONNECT:
+        this.#fail('OPERATION_TIMEDOUT', this.#describeTimeout(now))
+        break
+      case TransferTimer.IDLE:
+        this.#checkIdle(now)
+        break
+      case TransferTimer.PROGRESS:
+        this.timers.set(TransferTimer.PROGRESS, now + Math.max(this.#settings.progressIntervalMs, 1))
+        this.#tellProgress()
+        break
+      // CONNECTOR: the run that follows looks at the connector.
+    }
+  }
+
+  interest(into: InterestSet): void {
+    if (this.#state === State.CONNECTING) this.#connector?.interest(into)
+    else if (this.#state === State.EXCHANGING && this.#exchange !== null) {
+      this.#lease?.connection?.stream.interest(this.#exchange.wants(), into)
+    }
+  }
+
+  /** Waiting for a slot or a name, or paused: the pool, the name service or the user will wake it. */
+  get dormant(): boolean {
+    if (this.#state === State.QUEUED) return this.#lease?.state === LeaseState.WAITING
+    if (this.#state === State.CONNECTING) return this.#connector?.phase === 'resolving'
+    return this.#exchange?.dormant ?? false
+  }
+
+  abort(cause: unknown): void {
+    if (this.#state === State.ENDED) return
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#end(new TransferError('ABORTED_BY_CALLBACK', `aborted: ${reason}`, cause))
+  }
+
+  #runQueued(now: number): void {
+    if (this.#lease === null) {
+      this.#lease = this.#pool.request(this.#task, this.#settings.poolKey, this.#fresh, now)
+    }
+    const { state } = this.#lease
+    if (state === LeaseState.WAITING) return
+    this.#info.queueTime = this.#since(now)
+    if (state === LeaseState.PERMIT) {
+      this.#connect(now)
+      return
+    }
+    this.#reused = true
+    this.#established(now)
+  }
+
+  #connect(now: number): void {
+    const settings = this.#settings
+    const { url, unixSocketPath } = settings
+    this.#reused = false
+    this.#connector = new Connector(
+      this.#engine,
+      this.#task,
+      unixSocketPath !== null
+        ? { kind: 'unix', path: unixSocketPath }
+        : {
+            kind: 'tcp',
+            host: url.host,
+            port: url.port,
+            family: settings.ipVersion,
+            addresses: settings.resolve.length === 0 ? null : findResolveEntry(settings.resolve, url.host, url.port),
+            happyEyeballsDelayMs: settings.happyEyeballsDelayMs,
+          },
+    )
+    this.#debug(`connecting to ${unixSocketPath ?? `${url.host} port ${url.port}`}`)
+    this.#enter(State.CONNECTING)
+    this.#connector.start(now)
+    this.#runConnecting(now)
+  }
+
+  #runConnecting(now: number): void {
+    const connector = this.#connector as Connector
+    const status = connector.run(now)
+    if (connector.nameResolvedAt >= 0) this.#info.nameLookupTime = this.#since(connector.nameResolvedAt)
+    if (status === FilterStatus.PENDING) {
+      this.timers.set(TransferTimer.CONNECTOR, connector.deadline())
+      return
+    }
+    this.timers.clear(TransferTimer.CONNECTOR)
+    if (status === FilterStatus.FAILED) {
+      const { failure } = connector
+      const { url } = this.#settings
+      if (failure?.error === 'COULDNT_RESOLVE_HOST') {
+        this.#fail('COULDNT_RESOLVE_HOST', `could not resolve host ${url.host}: ${failure.cause.code}`, failure.cause)
+      } else {
+        this.#fail(
+          'COULDNT_CONNECT',
+          `could not connect to ${url.authority}: ${failure?.cause.message}`,
+          failure?.cause,
+        )
+      }
+      return
+    }
+    this.#info.connects++
+    this.#info.connectTime = this.#since(now)
+    this.#pool.opened(this.#lease as Lease, new ByteStream(this.#engine, connector.take(), now))
+    this.#connector = null
+    this.#established(now)
+  }
+
+  /** The lease holds a stream: new, or from the pool. */
+  #established(now: number): void {
+    const stream = (this.#lease as Lease).connection?.stream as ByteStream
+    const info = this.#info
+    this.timers.clear(TransferTimer.CONNECT)
+    info.preTransferTime = this.#since(now)
+    info.connectionId = stream.id
+    this.#rememberAddresses(stream)
+    this.#debug(`${this.#reused ? 'reusing' : 'established'} connection ${stream.id}`)
+    if (this.#settings.connectOnly) {
+      info.activeSocket = stream.fd
+      this.subject.hold(new RawStream(this.#engine, this.#pool, this.#lease as Lease))
+      this.#lease = null
+      this.#end(null)
+      return
+    }
+    this.#enter(State.EXCHANGING)
+    this.#exchange = new HttpExchange(this.#engine, stream, this.#settings, info, this.subject.flow)
+    if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
+    this.#judge(this.#exchange.start(), now)
+  }
+
+  #judge(status: ExchangeStatus, now: number): void {
+    const exchange = this.#exchange as HttpExchange
+    const info = this.#info
+    if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#since(now)
+    if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#since(now)
+    if (status === ExchangeStatus.DONE) this.#end(null)
+    else if (status === ExchangeStatus.YIELDED) this.#engine.markDirty(this.#task)
+    else if (status === ExchangeStatus.FAILED) this.#exchangeFailed(exchange, now)
+  }
+
+  #exchangeFailed(exchange: HttpExchange, now: number): void {
+    const { code, message, cause } = exchange.failure as ExchangeFailure
+    const connectionDied = code === 'GOT_NOTHING' || code === 'SEND_ERROR' || code === 'RECV_ERROR'
+    const isSafe = exchange.untouched || (IDEMPOTENT.has(this.#settings.method) && exchange.rewindable)
+    if (!this.#reused || !connectionDied || exchange.answered || !isSafe || this.#info.retries >= RETRIES_MAX) {
+      this.#fail(code, message, cause)
+      return
+    }
+    this.#debug('the reused connection died before it answered; beginning again on a new one')
+    this.#info.retries++
+    this.#info.bytesSent = 0
+    this.#fresh = true
+    this.#letGo(false)
+    this.timers.clear(TransferTimer.IDLE)
+    this.timers.set(TransferTimer.CONNECT, now + this.#settings.connectTimeoutMs)
+    this.#enter(State.QUEUED)
+    this.#engine.markDirty(this.#task)
+  }
+
+  /** Nothing moved since the timer was set, or it is set again from the last move: one look per period, none per byte. */
+  #checkIdle(now: number): void {
+    const { idleTimeoutMs } = this.#settings
+    const moved = this.#info.bytesReceived + this.#info.bytesSent + this.#info.headBytes
+    const isPaused = this.#exchange?.dormant ?? false
+    if (moved === this.#idleMark && !isPaused) {
+      this.#fail('OPERATION_TIMEDOUT', `no byte moved for ${idleTimeoutMs} ms, ${this.#describeBytes()}`)
+      return
+    }
+    this.#idleMark = moved
+    this.timers.set(TransferTimer.IDLE, now + idleTimeoutMs)
+  }
+
+  #fail(code: TransferCodeName, message: string, cause?: unknown): void {
+    this.#end(new TransferError(code, message, cause))
+  }
+
+  /** The only end. What the user's last progress callback throws is the error, unless there was one. */
+  #end(error: TransferError | null): void {
+    if (this.#state === State.ENDED) return
+    this.#enter(State.ENDED)
+    this.timers.clearAll()
+    this.#letGo(error === null && (this.#exchange?.reusable ?? false) && !this.#settings.forbidReuse)
+    this.#info.totalTime = this.#since(this.#engine.now)
+    let ending = error
+    try {
+      this.#tellProgress()
+    } catch (cause) {
+      ending ??= new TransferError('ABORTED_BY_CALLBACK', 'aborted: onProgress threw', cause)
+    }
+    this.#debug(ending === null ? 'done' : `failed: ${ending.message}`)
+    this.#engine.book.complete(this.#engine, this.subject, ending)
+  }
+
+  #letGo(reusable: boolean): void {
+    const { now } = this.#engine
+    this.#connector?.abort()
+    this.#connector = null
+    this.#exchange?.close()
+    this.#exchange = null
+    if (this.#lease === null) return
+    if (this.#lease.state === LeaseState.CONNECTION) this.#pool.giveBack(this.#lease, reusable, now)
+    else this.#pool.cancel(this.#lease, now)
+    this.#lease = null
+  }
+
+  #enter(state: State): void {
+    this.#state = state
+  }
+
+  #rememberAddresses(stream: ByteStream): void {
+    const info = this.#info
+    const { peer, local } = stream
+    info.primaryAddress = peer?.address ?? ''
+    info.primaryPort = peer?.port ?? 0
+    info.localAddress = local?.address ?? ''
+    info.localPort = local?.port ?? 0
+  }
+
+  #tellProgress(): void {
+    const { onProgress, bodyLength } = this.#settings
+    if (onProgress === null) return
+    const { bytesReceived, contentLength, bytesSent } = this.#info
+    onProgress({ bytesReceived, bytesToReceive: contentLength, bytesSent, bytesToSend: bodyLength })
+  }
+
+  /** curl's wording: a timeout says in which phase it struck. */
+  #describeTimeout(now: number): string {
+    const elapsed = `after ${Math.round(now - this.#addedAt)} ms`
+    if (this.#state === State.QUEUED) return `Connection timed out ${elapsed} while waiting for a free connection`
+    if (this.#state === State.EXCHANGING) return `Operation timed out ${elapsed} ${this.#describeBytes()}`
+    return `${this.#connector?.phase === 'resolving' ? 'Resolving' : 'Connection'} timed out ${elapsed}`
+  }
+
+  #describeBytes(): string {
+    const { bytesReceived, contentLength } = this.#info
+    return `with ${bytesReceived}${contentLength < 0 ? '' : ` out of ${contentLength}`} bytes received`
+  }
+
+  #debug(text: string): void {
+    this.#settings.onDebug?.('text', text, this.#info)
+  }
+
+  /** µs from the adding to that moment. */
+  #since(moment: number): number {
+    return Math.round((moment - this.#addedAt) * 1000)
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Options checked and made ready: everything that can be wrong is refused here, before anything is opened, with an error
+ * that names the option and the value. Settings are immutable, so a transfer can run many times from them.
+ */
+import {
+  type Check,
+  checkOptions,
+  isBoolean,
+  isDuration,
+  isFunction,
+  isInteger,
+  isText,
+  show,
+  wrongRange,
+  wrongType,
+} from '../base/options.ts'
+import { parseResolveEntry, type ResolveEntry } from '../connection/resolve-entry.ts'
+import { isFieldValue, isToken } from '../wire/http1/syntax.ts'
+import { type ParsedUrl, parseUrl } from '../wire/url.ts'
+import { requestHeadText } from './request-head.ts'
+import type { BodyFunction, TransferOptions } from './transfer-options.ts'
+
+/** curl's default of CONNECTTIMEOUT. */
+const CONNECT_TIMEOUT_MS = 300_000
+/** curl's default of HAPPY_EYEBALLS_TIMEOUT_MS. */
+const HAPPY_EYEBALLS_DELAY_MS = 200
+/** curl's limit for one head. */
+export const HEAD_BYTES_MAX: number = 300 * 1024
+const HEAD_BYTES_LIMIT = 16 * 1024 * 1024
+const PROGRESS_INTERVAL_MS = 1000
+/** sun_path of Linux, without its closing NUL. The kernel refuses what is too long for it with ENAMETOOLONG. */
+const UNIX_PATH_BYTES_MAX = 107
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'tcp'])
+
+type Callback<Name extends keyof TransferOptions> = NonNullable<TransferOptions[Name]> | null
+
+export interface TransferSettings {
+  readonly url: ParsedUrl
+  readonly method: string
+  /** The request's head as Latin-1 text. */
+  readonly head: string
+  /** Connections that this transfer may share with others. */
+  readonly poolKey: string
+  readonly body: Uint8Array | BodyFunction | null
+  /** -1 when it is not known. */
+  readonly bodyLength: number
+  readonly requestTrailers: Callback<'requestTrailers'>
+  readonly connectOnly: boolean
+  readonly unixSocketPath: string | null
+  readonly resolve: readonly ResolveEntry[]
+  readonly ipVersion: 4 | 6 | null
+  readonly timeoutMs: number
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly happyEyeballsDelayMs: number
+  readonly freshConnect: boolean
+  readonly forbidReuse: boolean
+  readonly maxHeadBytes: number
+  readonly progressIntervalMs: number
+  readonly onHead: Callback<'onHead'>
+  readonly onInformational: Callback<'onInformational'>
+  readonly onData: Callback<'onData'>
+  readonly onTrailers: Callback<'onTrailers'>
+  readonly onProgress: Callback<'onProgress'>
+  readonly onDebug: Callback<'onDebug'>
+}
+
+const isMethod: Check = (option, value) => {
+  isText(option, value)
+  if (!isToken(value as string)) throw wrongType(option, 'an HTTP method (a token of RFC 9110)', value)
+}
+
+const isBody: Check = (option, value) => {
+  if (value === null || typeof value === 'string' || typeof value === 'function') return
+  if (!(value instanceof Uint8Array)) throw wrongType(option, 'a Uint8Array, a string, a function or null', value)
+}
+
+const isUnixPath: Check = (option, value) => {
+  isText(option, value)
+  const path = value as string
+  const bytes = Buffer.byteLength(path)
+  if (bytes === 0 || bytes > UNIX_PATH_BYTES_MAX) {
+    throw wrongRange(option, `a path of 1 to ${UNIX_PATH_BYTES_MAX} bytes`, value)
+  }
+  if (path.indexOf('\0', 1) >= 0) throw wrongType(option, 'a path without NUL', value)
+}
+
+const isResolve: Check = (option, value) => {
+  if (!Array.isArray(value)) throw wrongType(option, 'an array of strings', value)
+}
+
+const isIpVersion: Check = (option, value) => {
+  if (value !== 4 && value !== 6 && value !== null) throw wrongRange(option, '4, 6 or null', value)
+}
+
+const isHeaders: Check = (option, value) => {
+  if (typeof value !== 'object' || value === null) throw wrongType(option, 'an object or an iterable of pairs', value)
+}
+
+const CHECKS: Readonly<Record<keyof TransferOptions, Check>> = {
+  url: isText,
+  method: isMethod,
+  headers: isHeaders,
+  body: isBody,
+  bodyLength: isInteger(0, Number.MAX_SAFE_INTEGER),
+  requestTrailers: isFunction,
+  connectOnly: isBoolean,
+  unixSocketPath: isUnixPath,
+  resolve: isResolve,
+  ipVersion: isIpVersion,
+  timeoutMs: isDuration,
+  connectTimeoutMs: isDuration,
+  idleTimeoutMs: isDuration,
+  happyEyeballsDelayMs: isDuration,
+  freshConnect: isBoolean,
+  forbidReuse: isBoolean,
+  maxHeadBytes: isInteger(1, HEAD_BYTES_LIMIT),
+  progressIntervalMs: isDuration,
+  data: () => {},
+  onHead: isFunction,
+  onInformational: isFunction,
+  onData: isFunction,
+  onTrailers: isFunction,
+  onProgress: isFunction,
+  onDebug: isFunction,
+}
+
+/** Throws TypeError or RangeError. */
+export function transferSettings(options: TransferOptions): TransferSettings {
+  checkOptions('Transfer options', options, CHECKS)
+  if (options.url === undefined) throw new TypeError('Transfer options: option url is missing')
+  const url = checkUrl(options.url)
+  const connectOnly = options.connectOnly ?? false
+  if (url.scheme === 'tcp' && !connectOnly) {
+    throw new TypeError(`option url: ${show(options.url)} is a raw transfer and needs connectOnly: true`)
+  }
+  const { body } = options
+  const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? null)
+  const method = options.method ?? (bytes === null ? 'GET' : 'POST')
+  const headers = headerPairs('headers', options.headers ?? [])
+  refuseFraming(headers)
+  const bodyLength = bodyLengthOf(options, bytes)
+  return {
+    url,
+    method,
+    head: requestHeadText({ url, method, headers, hasBody: bytes !== null, bodyLength }),
+    poolKey: poolKeyOf(options, url),
+    body: bytes,
+    bodyLength,
+    requestTrailers: options.requestTrailers ?? null,
+    connectOnly,
+    unixSocketPath: options.unixSocketPath ?? null,
+    resolve: (options.resolve ?? []).map(parseResolveEntry),
+    ipVersion: options.ipVersion ?? null,
+    timeoutMs: options.timeoutMs ?? 0,
+    connectTimeoutMs: options.connectTimeoutMs || CONNECT_TIMEOUT_MS,
+    idleTimeoutMs: options.idleTimeoutMs ?? 0,
+    happyEyeballsDelayMs: options.happyEyeballsDelayMs ?? HAPPY_EYEBALLS_DELAY_MS,
+    freshConnect: options.freshConnect ?? false,
+    forbidReuse: options.forbidReuse ?? false,
+    maxHeadBytes: options.maxHeadBytes ?? HEAD_BYTES_MAX,
+    progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
+    onHead: options.onHead ?? null,
+    onInformational: options.onInformational ?? null,
+    onData: options.onData ?? null,
+    onTrailers: options.onTrailers ?? null,
+    onProgress: options.onProgress ?? null,
+    onDebug: options.onDebug ?? null,
+  }
+}
+
+/** Checked [name, value] pairs of a record or an iterable of pairs. Throws TypeError naming the field. */
+export function headerPairs(
+  option: string,
+  headers: NonNullable<TransferOptions['headers']>,
+): readonly (readonly [string, string | null])[] {
+  const pairs: [string, string | null][] = []
+  const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
+  for (const entry of entries as Iterable<readonly [string, unknown]>) {
+    if (!Array.isArray(entry) || entry.length !== 2) throw wrongType(option, 'a record or [name, value] pairs', entry)
+    const [name, value] = entry as unknown as [string, unknown]
+    if (typeof name !== 'string' || !isToken(name)) throw wrongType(option, 'fields with a token for a name', name)
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== null && (typeof one !== 'string' || !isFieldValue(one))) {
+        throw wrongType(`${option}['${name}']`, 'a string without CR, LF and NUL', one)
+      }
+      pairs.push([name, one])
+    }
+  }
+  return pairs
+}
+
+/** How a body is framed follows from `body` and `bodyLength`; two sources for one fact is how requests are smuggled. */
+function refuseFraming(headers: readonly (readonly [string, string | null])[]): void {
+  for (const [name, value] of headers) {
+    if (!/^(content-length|transfer-encoding)$/i.test(name)) continue
+    throw wrongType(`headers['${name}']`, 'left out; body and bodyLength say it', value)
+  }
+}
+
+/** Whatever decides which peer is reached is part of it. */
+function poolKeyOf(options: TransferOptions, url: ParsedUrl): string {
+  const { unixSocketPath, ipVersion, resolve } = options
+  let key = url.origin
+  if (unixSocketPath !== undefined) key += ` unix ${unixSocketPath}`
+  if (ipVersion) key += ` ipv${ipVersion}`
+  if (resolve !== undefined && resolve.length > 0) key += ` resolve ${JSON.stringify(resolve)}`
+  return key
+}
+
+function checkUrl(text: string): ParsedUrl {
+  let url: ParsedUrl
+  try {
+    url = parseUrl(text)
+  } catch (error) {
+    throw new TypeError(`option url: ${show(text)}: ${(error as Error).message}`)
+  }
+  if (!SCHEMES.has(url.scheme)) {
+    throw new TypeError(`option url: ${show(text)}: scheme ${show(url.scheme)} is not supported; use http or tcp`)
+  }
+  return url
+}
+
+function bodyLengthOf(options: TransferOptions, body: Uint8Array | BodyFunction | null): number {
+  if (body === null) {
+    if (options.bodyLength !== undefined)
+      throw wrongRange('bodyLength', 'left out when there is no body', options.bodyLength)
+    return 0
+  }
+  if (typeof body === 'function') return options.bodyLength ?? -1
+  if (options.bodyLength !== undefined && options.bodyLength !== body.length) {
+    throw wrongRange('bodyLength', `the length of the body, ${body.length}, or left out`, options.bodyLength)
+  }
+  return body.length
+}

@@ -1,0 +1,156 @@
+/**
+ * One transfer, as users hold it: options in, `info` out, and a handle to pause, resume and use again. It belongs to at
+ * most one Multi at a time, and stays there after its end until it is removed.
+ */
+import { MultiError } from '../base/errors.ts'
+import { show } from '../base/options.ts'
+import type { Engine } from '../multi/engine.ts'
+import type { Machine } from '../multi/machine.ts'
+import { Attachment, attachment, begin, release, type Subject } from '../multi/subject.ts'
+import { Flow } from './flow.ts'
+import type { RawStream } from './raw-stream.ts'
+import { TransferInfo } from './transfer-info.ts'
+import { TransferMachine } from './transfer-machine.ts'
+import type { TransferOptions } from './transfer-options.ts'
+import { type TransferSettings, transferSettings } from './transfer-settings.ts'
+
+/** Which direction to pause or resume; default 'both'. */
+export type Direction = 'receive' | 'send' | 'both'
+
+export class Transfer implements Subject {
+  /** @internal */
+  readonly [attachment]: Attachment = new Attachment()
+  /** Anything of yours (CURLOPT_PRIVATE). */
+  data: unknown
+  #options: TransferOptions
+  #settings: TransferSettings
+  #info: TransferInfo
+  #flow = new Flow()
+  #raw: RawStream | null = null
+
+  /** Throws TypeError or RangeError naming the option and the value; opens nothing. Options are copied, a body is not. */
+  constructor(options: TransferOptions) {
+    this.#settings = transferSettings(options)
+    this.#options = { ...options }
+    this.data = options.data
+    this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
+  }
+
+  /** What is known so far; of the last run once it ended. A new object for each run. */
+  get info(): TransferInfo {
+    return this.#info
+  }
+
+  /** @internal */
+  get flow(): Flow {
+    return this.#flow
+  }
+
+  /**
+   * Stops a direction (curl_easy_pause): nothing is received, or no body callback is asked, until `resume`. Inside a callback
+   * it holds as soon as that returns. Total timeouts go on, idle timeouts rest. A paused transfer costs nothing.
+   */
+  pause(what: Direction = 'both'): void {
+    const { receive, send } = directions('pause', what)
+    if (receive) this.#flow.receivePaused = true
+    if (send) this.#flow.sendPaused = true
+    this.#touch('pause')
+  }
+
+  /** Goes on: what was received before the pause is told first, in the next run. */
+  resume(what: Direction = 'both'): void {
+    const { receive, send } = directions('resume', what)
+    if (receive) this.#flow.receivePaused = false
+    if (send) this.#flow.sendPaused = false
+    this.#touch('resume')
+  }
+
+  /** Ready for another run, with these options or the same. Throws ADDED_ALREADY while a Multi has it. */
+  reset(options: TransferOptions = this.#options): void {
+    if (this[attachment].engine !== null) {
+      throw new MultiError('ADDED_ALREADY', 'reset: this transfer belongs to a Multi; remove it first')
+    }
+    if (options !== this.#options) {
+      this.#settings = transferSettings(options)
+      this.#options = { ...options }
+      this.data = options.data
+    }
+    this.#flow = new Flow()
+    this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
+  }
+
+  /** A new transfer with the same options, some replaced (curl_easy_duphandle). */
+  clone(overrides: Partial<TransferOptions> = {}): Transfer {
+    return new Transfer({ ...this.#options, ...overrides })
+  }
+
+  /**
+   * Raw transfers, once done: bytes taken by the system, or WOULD_BLOCK (curl_easy_send). Throws TransferError SEND_ERROR,
+   * and MultiError RECURSIVE_API_CALL inside a callback.
+   */
+  send(bytes: Uint8Array): number {
+    return this.#rawStream('send', bytes).send(bytes)
+  }
+
+  /**
+   * Raw transfers, once done: bytes received into that memory, 0 at the end of the stream, or WOULD_BLOCK (curl_easy_recv).
+   * Throws TransferError RECV_ERROR, and MultiError RECURSIVE_API_CALL inside a callback.
+   */
+  receive(into: Uint8Array): number {
+    return this.#rawStream('receive', into).receive(into)
+  }
+
+  /** Raw transfers: FIN to the peer; receiving goes on. */
+  shutdownWrite(): void {
+    this.#rawStream('shutdownWrite').shutdownWrite()
+  }
+
+  /** @internal The stream is the transfer's until it is removed. */
+  hold(raw: RawStream): void {
+    this.#raw = raw
+  }
+
+  [begin](engine: Engine): Machine {
+    this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
+    return new TransferMachine(engine, this, this.#settings)
+  }
+
+  [release](_engine: Engine): void {
+    this.#raw?.close()
+    this.#raw = null
+    this.#info.activeSocket = -1
+    this.#flow = new Flow()
+  }
+
+  #touch(name: string): void {
+    const { engine, task } = this[attachment]
+    if (engine === null || task === null) return
+    if (engine.isInside) {
+      engine.markDirty(task)
+      return
+    }
+    engine.enter(name)
+    engine.markDirty(task)
+    engine.leave()
+  }
+
+  #rawStream(name: string, bytes: Uint8Array = NOTHING): RawStream {
+    if (!(bytes instanceof Uint8Array)) throw new TypeError(`${name}: expected a Uint8Array, not ${show(bytes)}`)
+    if (this.#raw === null) {
+      throw new MultiError(
+        'BAD_EASY_HANDLE',
+        `${name}: needs a raw transfer (connectOnly) that is done and not removed`,
+      )
+    }
+    return this.#raw
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+function directions(name: string, what: unknown): { receive: boolean; send: boolean } {
+  if (what === 'both') return { receive: true, send: true }
+  if (what === 'receive') return { receive: true, send: false }
+  if (what === 'send') return { receive: false, send: true }
+  throw new TypeError(`${name}: expected 'receive', 'send' or 'both', not ${show(what)}`)
+}

@@ -1,0 +1,55 @@
+/** The public surface of sockmux; re-exports only. */
+import type { Transfer } from './client/transfer.ts'
+import type { Message as AnyMessage } from './multi/message-queue.ts'
+import { Multi as AnyMulti } from './multi/multi.ts'
+import type { MultiOptions as AnyMultiOptions } from './multi/multi-options.ts'
+
+/** The multiplexer knows no protocol; here its subjects get their names. */
+export type Multi = AnyMulti<Transfer>
+export const Multi: new (options?: MultiOptions) => Multi = AnyMulti<Transfer>
+export type MultiOptions = AnyMultiOptions<Transfer>
+export type Message = AnyMessage<Transfer>
+
+export {
+  MultiCode,
+  type MultiCodeName,
+  MultiError,
+  SystemError,
+  TransferCode,
+  type TransferCodeName,
+  TransferError,
+} from './base/errors.ts'
+export { WOULD_BLOCK } from './client/raw-stream.ts'
+export { type Direction, Transfer } from './client/transfer.ts'
+export type { TransferInfo } from './client/transfer-info.ts'
+export {
+  type BodyFunction,
+  type DebugKind,
+  PAUSE,
+  type Progress,
+  type ResponseHead,
+  type TransferOptions,
+} from './client/transfer-options.ts'
+export { attachToNodeLoop, type NodeLoopAttachment } from './loops/node-loop.ts'
+export { type PollLoopOptions, runPollLoop } from './loops/poll-loop.ts'
+export type { ActivityFunction, NotifyFunction, TimerFunction } from './multi/engine.ts'
+export type { MultiStats, PollFd } from './multi/multi.ts'
+export type { Waker } from './multi/wakeup-line.ts'
+export { type Clock, systemClock } from './sys/clock.ts'
+export {
+  BATCH_STRIDE,
+  type ErrnoName,
+  type ErrnoTable,
+  Family,
+  type Kernel,
+  POLL_STRIDE,
+  type RegisteredBuffer,
+  SEGMENT_STRIDE,
+  type SocketAddress,
+  SocketOption,
+} from './sys/kernel.ts'
+export { kernel, Poller } from './sys/native.ts'
+export type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from './sys/poller.ts'
+export { Interest, Readiness, SOCKET_TIMEOUT } from './sys/readiness.ts'
+export type { Resolver, ResolverAnswer } from './sys/resolver.ts'
+export type { HeaderList, HeaderPairs, HeaderRecord } from './wire/http1/header-list.ts'

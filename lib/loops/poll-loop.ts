@@ -1,0 +1,62 @@
+/**
+ * An own loop on the calling thread, synchronous: a Poller, one deadline, nothing else. It takes over the Multi's socket
+ * and timer function while it runs, and leaves none behind.
+ */
+import { checkOptions, isFunction, isInteger, isText } from '../base/options.ts'
+import type { Multi } from '../multi/multi.ts'
+import { systemClock } from '../sys/clock.ts'
+import { Poller } from '../sys/native.ts'
+import type { PollerBackend } from '../sys/poller.ts'
+import { Interest, SOCKET_TIMEOUT } from '../sys/readiness.ts'
+
+export interface PollLoopOptions {
+  /** Asked after every step; true ends the loop. Without it the loop ends when nothing needs it any more. */
+  until?: () => boolean
+  /** Default: the platform's best. */
+  backend?: PollerBackend
+  /** Longest wait of one step, so that `until` is asked at least this often. Default 1000. */
+  maxWaitMs?: number
+}
+
+const MAX_WAIT_MS = 1000
+const MAX_WAIT_LIMIT_MS = 2 ** 31 - 1
+
+/** Runs until nothing runs, or `until` says so. Returns how many transfers still run. `multi.wakeup` ends a wait. */
+export function runPollLoop<T extends object, S extends object>(
+  multi: Multi<T, S>,
+  options: PollLoopOptions = {},
+): number {
+  checkOptions('runPollLoop options', options, {
+    until: isFunction,
+    backend: isText,
+    maxWaitMs: isInteger(0, MAX_WAIT_LIMIT_MS),
+  })
+  const { until } = options
+  const maxWaitMs = options.maxWaitMs ?? MAX_WAIT_MS
+  const poller = new Poller(options.backend === undefined ? {} : { backend: options.backend })
+  const wakeupFd = multi.waker.fd
+  let deadline = Number.POSITIVE_INFINITY
+  try {
+    poller.add(wakeupFd, Interest.READABLE)
+    multi.setTimerFunction((timeoutMs) => {
+      deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : systemClock.now() + timeoutMs
+    })
+    multi.setSocketFunction((fd, interest) => {
+      if (interest === Interest.REMOVE) poller.remove(fd)
+      else poller.modify(fd, interest)
+    })
+    while (multi.active && until?.() !== true) {
+      const left = deadline === Number.POSITIVE_INFINITY ? maxWaitMs : Math.max(0, deadline - systemClock.now())
+      const count = poller.wait(Math.min(left, maxWaitMs))
+      // A wakeup is for this wait; as an unknown descriptor it changes nothing in the Multi.
+      multi.clearWakeup()
+      if (count > 0) multi.socketActionBatch(poller.ready, count)
+      else if (systemClock.now() >= deadline) multi.socketAction(SOCKET_TIMEOUT)
+    }
+    return multi.running
+  } finally {
+    multi.setSocketFunction(null)
+    multi.setTimerFunction(null)
+    poller.close()
+  }
+}
