@@ -1,0 +1,59 @@
+{
+  "variables": {
+    "sanitize%": 0
+  },
+  "targets": [
+    {
+      "target_name": "sockmux",
+      "sources": [
+        "native/addon.cc",
+        "native/address.cc",
+        "native/batch.cc",
+        "native/buffers.cc",
+        "native/descriptor.cc",
+        "native/environment.cc",
+        "native/errno_table.cc",
+        "native/fd_table.cc",
+        "native/node_loop.cc",
+        "native/option.cc",
+        "native/poller.cc",
+        "native/poller_epoll.cc",
+        "native/poller_kqueue.cc",
+        "native/poller_poll.cc",
+        "native/readiness.cc",
+        "native/resolver.cc",
+        "native/sendfile.cc",
+        "native/socket.cc",
+        "native/transfer.cc",
+        "native/wakeup.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags": ["-O2", "-Wall", "-Wextra", "-Wshadow", "-fvisibility=hidden"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-std=gnu++14"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-fvisibility-inlines-hidden"],
+      "xcode_settings": {
+        "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+        "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
+        "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+        "GCC_OPTIMIZATION_LEVEL": "2",
+        "WARNING_CFLAGS": ["-Wall", "-Wextra", "-Wshadow"],
+        "MACOSX_DEPLOYMENT_TARGET": "11.0"
+      },
+      "conditions": [
+        ["OS!='mac'", { "ldflags": ["-Wl,-z,nodelete"] }],
+        ["sanitize==1", {
+          "cflags!": ["-O2", "-O3"],
+          "cflags": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
+          "cflags_cc!": ["-fno-rtti"],
+          "ldflags": ["-fsanitize=address,undefined"],
+          "xcode_settings": {
+            "GCC_OPTIMIZATION_LEVEL": "1",
+            "OTHER_CFLAGS": ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"],
+            "OTHER_LDFLAGS": ["-fsanitize=address,undefined"]
+          }
+        }]
+      ]
+    }
+  ]
+}

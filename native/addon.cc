@@ -1,0 +1,114 @@
+// The export table, and the only place that registers anything. Every environment that loads the
+// addon (the main thread, each worker, a second load) gets a state of its own, which is the
+// callback data of all its functions.
+#include <napi.h>
+
+#if defined(__APPLE__)
+#include <dlfcn.h>
+#endif
+
+#include "environment.h"
+#include "verbs.h"
+
+namespace sockmux {
+
+namespace {
+
+constexpr struct {
+  const char* name;
+  Verb* verb;
+} kVerbs[] = {
+    {"allocate", Allocate},
+    {"release", Release},
+    {"generation", Generation},
+    {"adopt", Adopt},
+    {"close", Close},
+    {"pipe", Pipe},
+    {"socketPair", SocketPair},
+    {"socket", Socket},
+    {"setOption", SetOption},
+    {"getOption", GetOption},
+    {"bind", Bind},
+    {"listen", Listen},
+    {"accept", Accept},
+    {"connect", Connect},
+    {"localAddress", LocalAddress},
+    {"peerAddress", PeerAddress},
+    {"recv", Recv},
+    {"peek", Peek},
+    {"send", Send},
+    {"sendBytes", SendBytes},
+    {"read", Read},
+    {"write", Write},
+    {"writev", Writev},
+    {"sendfile", SendFile},
+    {"readBatch", ReadBatch},
+    {"writeBatch", WriteBatch},
+    {"recvBatch", RecvBatch},
+    {"sendBatch", SendBatch},
+    {"shutdownWrite", ShutdownWrite},
+    {"poll", Poll},
+    {"openWakeup", OpenWakeup},
+    {"wake", Wake},
+    {"clearWakeup", ClearWakeup},
+    {"pollerOpen", PollerOpen},
+    {"pollerAdd", PollerAdd},
+    {"pollerModify", PollerModify},
+    {"pollerRemove", PollerRemove},
+    {"pollerWait", PollerWait},
+    {"pollerWakeup", PollerWakeup},
+    {"pollerClose", PollerClose},
+    {"resolverOpen", ResolverOpen},
+    {"resolverLookup", ResolverLookup},
+    {"resolverCancel", ResolverCancel},
+    {"resolverCollect", ResolverCollect},
+    {"resolverNext", ResolverNext},
+    {"resolverAnnounce", ResolverAnnounce},
+    {"resolverClose", ResolverClose},
+    {"nodeLoopOpen", NodeLoopOpen},
+    {"nodeLoopSetTimer", NodeLoopSetTimer},
+    {"nodeLoopRef", NodeLoopRef},
+    {"nodeLoopUnref", NodeLoopUnref},
+    {"nodeLoopClose", NodeLoopClose},
+    {"systemCalls", SystemCalls},
+    {"ownedCount", OwnedCount},
+};
+
+// The descriptor table and the running lookups belong to the process; the worker that loaded the
+// addon first must not take them with it when it ends. Elsewhere the linker is told (-z nodelete).
+void StayLoaded() {
+#if defined(__APPLE__)
+  Dl_info library;
+  if (dladdr(reinterpret_cast<void*>(&StayLoaded), &library) != 0) {
+    dlopen(library.dli_fname, RTLD_NOW | RTLD_NODELETE);
+  }
+#endif
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  StayLoaded();
+  auto* state = new Environment(env);
+  napi_set_instance_data(
+      env, state, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
+      nullptr);
+  napi_add_env_cleanup_hook(
+      env, [](void* data) { static_cast<Environment*>(data)->Close(); }, state);
+  for (const auto& entry : kVerbs) {
+    napi_value function;
+    napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.verb, state, &function);
+    napi_set_named_property(env, exports, entry.name, function);
+  }
+  exports.Set("errno", ErrnoTable(env));
+  exports.Set("pollerBackends", PollerBackends(env));
+  exports.Set("pollerFlags", PollerFlags(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace sockmux
+
+static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  return sockmux::Initialize(env, exports);
+}
+
+NODE_API_MODULE(sockmux, Initialize)

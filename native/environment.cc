@@ -1,0 +1,52 @@
+#include "environment.h"
+
+#include "call.h"
+#include "node_loop.h"
+#include "poller.h"
+#include "resolver.h"
+#include "verbs.h"
+
+namespace sockmux {
+
+Environment::Environment(napi_env environment) : env(environment), owner(fd_table::NewOwner()) {}
+
+Environment::~Environment() = default;
+
+void Environment::Close() {
+  node_loops.Clear();
+  resolvers.Clear();
+  pollers.Clear();
+  fd_table::CloseAll(owner);
+}
+
+int Environment::Own(int fd, fd_table::Kind kind) {
+  int32_t generation = fd_table::Open(fd, owner, kind);
+  return generation < 0 ? generation : fd;
+}
+
+int Environment::CloseFd(int fd, int32_t generation) {
+  Count(SystemCall::kClose);
+  return fd_table::Close(fd, owner, generation);
+}
+
+// systemCalls() → { recv: 12, … }: what this environment asked of the operating system since it
+// began.
+napi_value SystemCalls(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  napi_value result;
+  napi_create_object(env, &result);
+  for (int i = 0; i < kSystemCallCount; ++i) {
+    napi_value count;
+    napi_create_double(env, static_cast<double>(call.state().calls[i]), &count);
+    napi_set_named_property(env, result, kSystemCallNames[i], count);
+  }
+  return result;
+}
+
+// ownedCount(): descriptors of this environment, those of its pollers included.
+napi_value OwnedCount(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  return call.Result(fd_table::Count(call.state().owner));
+}
+
+}  // namespace sockmux

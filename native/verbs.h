@@ -1,0 +1,48 @@
+// Every function that the addon exports, by the file that implements it. addon.cc gives them their
+// JavaScript names.
+#ifndef SOCKMUX_VERBS_H_
+#define SOCKMUX_VERBS_H_
+
+#include <node_api.h>
+
+namespace sockmux {
+
+using Verb = napi_value(napi_env env, napi_callback_info info);
+
+// buffers.cc
+Verb Allocate, Release;
+// descriptor.cc
+Verb Generation, Adopt, Close, Pipe, SocketPair, Socket, OpenWakeup, Wake, ClearWakeup;
+// socket.cc
+Verb Bind, Listen, Accept, Connect, LocalAddress, PeerAddress, ShutdownWrite;
+// option.cc
+Verb SetOption, GetOption;
+// transfer.cc
+Verb Recv, Peek, Send, SendBytes, Read, Write, Writev;
+// sendfile.cc
+Verb SendFile;
+// batch.cc
+Verb ReadBatch, WriteBatch, RecvBatch, SendBatch;
+// readiness.cc
+Verb Poll;
+// poller.cc
+Verb PollerOpen, PollerAdd, PollerModify, PollerRemove, PollerWait, PollerWakeup, PollerClose;
+// resolver.cc
+Verb ResolverOpen, ResolverLookup, ResolverCancel, ResolverCollect, ResolverNext, ResolverAnnounce,
+    ResolverClose;
+// node_loop.cc
+Verb NodeLoopOpen, NodeLoopSetTimer, NodeLoopRef, NodeLoopUnref, NodeLoopClose;
+// environment.cc
+Verb SystemCalls, OwnedCount;
+
+// { EPERM: 1, … } of this platform (errno_table.cc).
+napi_value ErrnoTable(napi_env env);
+// { epoll: flags, … }: the backends of this platform with the flags that each knows (poller.cc),
+// best first.
+napi_value PollerBackends(napi_env env);
+// { edgeTriggered: 1, … } (poller.cc).
+napi_value PollerFlags(napi_env env);
+
+}  // namespace sockmux
+
+#endif  // SOCKMUX_VERBS_H_
