@@ -1,7 +1,7 @@
 // The export table, and the only place that registers anything. Every environment that loads the
 // addon (the main thread, each worker, a second load) gets a state of its own, which is the
 // callback data of all its functions.
-#include <napi.h>
+#include <node_api.h>
 
 #if defined(__APPLE__)
 #include <dlfcn.h>
@@ -85,7 +85,7 @@ void StayLoaded() {
 #endif
 }
 
-Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+napi_value Initialize(napi_env env, napi_value exports) {
   StayLoaded();
   auto* state = new Environment(env);
   napi_set_instance_data(
@@ -98,17 +98,13 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
     napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.verb, state, &function);
     napi_set_named_property(env, exports, entry.name, function);
   }
-  exports.Set("errno", ErrnoTable(env));
-  exports.Set("pollerBackends", PollerBackends(env));
-  exports.Set("pollerFlags", PollerFlags(env));
+  napi_set_named_property(env, exports, "errno", ErrnoTable(env));
+  napi_set_named_property(env, exports, "pollerBackends", PollerBackends(env));
+  napi_set_named_property(env, exports, "pollerFlags", PollerFlags(env));
   return exports;
 }
 
 }  // namespace
 }  // namespace sockmux
 
-static Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
-  return sockmux::Initialize(env, exports);
-}
-
-NODE_API_MODULE(sockmux, Initialize)
+NAPI_MODULE_INIT() { return sockmux::Initialize(env, exports); }

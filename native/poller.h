@@ -2,22 +2,19 @@
 // Poller.
 //
 // - Level-triggered unless a flag says otherwise. Spurious readiness is allowed; the system call
-// decides.
+//   decides.
 // - Readiness is told per descriptor, once per wait, with both directions merged. A hang-up is
-// READABLE, an error is
-//   ERROR and every direction that was asked for (ReadinessOf in readiness.h has the table).
+//   READABLE, an error is ERROR and every direction that was asked for (ReadinessOf in readiness.h
+//   has the table).
 // - The kernel keeps the registrations. What a backend remembers beside them may be out of date,
-// because a descriptor
-//   may be closed (and its number reused) without a word: every verb tolerates that, and flags of a
-//   registration that the kernel has forgotten do not come back to life.
+//   because a descriptor may be closed (and its number reused) without a word: every verb tolerates
+//   that, and flags of a registration that the kernel has forgotten do not come back to life.
 // - Interest 0 and Remove are the same: several mechanisms report hang-ups that nobody asked for,
-// without end.
+//   without end.
 // - Wait makes one system call, allocates nothing, and returns 0 after a signal. Fewer pairs fit
-// than are ready: the
-//   rest comes first in one of the next waits, whoever is busiest.
+//   than are ready: the rest comes first in one of the next waits, whoever is busiest.
 // - Results are ≥ 0 or -errno; nothing throws. Descriptors are born close-on-exec and entered in
-// the descriptor table
-//   as internal ones.
+//   the descriptor table as internal ones.
 #ifndef SOCKMUX_POLLER_H_
 #define SOCKMUX_POLLER_H_
 
