@@ -48,8 +48,8 @@ export function runPollLoop<T extends object, S extends object>(
     while (multi.active && until?.() !== true) {
       const left = deadline === Number.POSITIVE_INFINITY ? maxWaitMs : Math.max(0, deadline - systemClock.now())
       const count = poller.wait(Math.min(left, maxWaitMs))
-      // A wakeup is for this wait; as an unknown descriptor it changes nothing in the Multi.
-      multi.clearWakeup()
+      // A wakeup was for this wait; as an unknown descriptor it changes nothing in the Multi.
+      for (let i = 0; i < count; i++) if (poller.ready[2 * i] === wakeupFd) multi.clearWakeup()
       if (count > 0) multi.socketActionBatch(poller.ready, count)
       else if (systemClock.now() >= deadline) multi.socketAction(SOCKET_TIMEOUT)
     }

@@ -183,7 +183,7 @@ export class Engine {
       this.#interest.flush()
       if (this.#failure !== null) this.#die(this.#failure.cause)
       thrown = this.#dispatchNotifications()
-      this.#tellTimer()
+      this.#tellTimer(this.#deadline())
       if (this.#failure !== null) {
         this.#die(this.#failure.cause)
         thrown ??= this.#dispatchNotifications()
@@ -251,12 +251,22 @@ export class Engine {
     return this.#interest.size
   }
 
-  /** A new socket function knows nothing yet. */
+  /** Everything is announced anew by the next flush, as if nobody outside knew anything. */
   announceAgain(): void {
     this.#interest.announceAgain()
   }
 
-  forgetTimer(): void {
+  /** The old function hears REMOVE for all that it knows, the new one everything anew. */
+  setSocketFunction(socketFunction: SocketFunction | null): void {
+    this.#interest.withdraw()
+    this.socketFunction = socketFunction
+    this.#interest.announceAgain()
+  }
+
+  /** The old function hears that there is no timer, the new one the present deadline. */
+  setTimerFunction(timerFunction: TimerFunction | null): void {
+    this.#tellTimer(Number.POSITIVE_INFINITY)
+    this.timerFunction = timerFunction
     this.#timer.forget()
   }
 
@@ -269,7 +279,7 @@ export class Engine {
     this.book.clear(this)
     this.#facilities.close()
     this.#interest.flush()
-    if (!this.dead) this.#tellTimer()
+    if (!this.dead) this.#tellTimer(this.#deadline())
     this.#resolver?.close()
     if (this.#scratch !== null) this.kernel.release(this.#scratch.id)
     this.#deferred = []
@@ -358,9 +368,9 @@ export class Engine {
     return this.#dirty.length > 0 ? NOW : this.#deadlines.next
   }
 
-  #tellTimer(): void {
+  #tellTimer(deadline: number): void {
     if (this.timerFunction === null || this.dead) return
-    const timeoutMs = this.#timer.move(this.#deadline(), this.now)
+    const timeoutMs = this.#timer.move(deadline, this.now)
     if (timeoutMs === null) return
     try {
       if (this.timerFunction(timeoutMs) === -1) this.#failure ??= { cause: new Error('timerFunction returned -1') }

@@ -126,6 +126,15 @@ export class InterestMap {
     this.#tell(fd, Interest.REMOVE, watch.socketData, null)
   }
 
+  /** REMOVE for everything that was announced; the wishes stay. */
+  withdraw(): void {
+    for (const watch of this.#watches) {
+      if (watch === undefined || watch.told === Interest.NONE) continue
+      watch.told = Interest.NONE
+      this.#tell(watch.fd, Interest.REMOVE, watch.socketData, null)
+    }
+  }
+
   /** As if nobody outside knew anything: everything is announced by the next flush. */
   announceAgain(): void {
     for (const watch of this.#watches) {

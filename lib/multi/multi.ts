@@ -63,24 +63,19 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     this.#wakeup = new WakeupLine(this.#engine.kernel)
   }
 
-  /** Replaces the socket function; the new one is told every watched descriptor anew, the old one nothing. */
+  /** Replaces the socket function: the old one hears REMOVE for all that it knows, the new one every descriptor anew. */
   setSocketFunction(socketFunction: MultiOptions<SubjectType>['socketFunction']): void {
     isFunctionOrNull('socketFunction', socketFunction)
     const engine = this.#engine
-    this.#apply('setSocketFunction', () => {
-      engine.socketFunction = (socketFunction as SocketFunction | null | undefined) ?? null
-      engine.announceAgain()
-    })
+    const tell = (socketFunction as SocketFunction | null | undefined) ?? null
+    this.#apply('setSocketFunction', () => engine.setSocketFunction(tell))
   }
 
-  /** Replaces the timer function; the new one is told the present deadline, the old one nothing. */
+  /** Replaces the timer function: the old one hears -1 if it had a timer, the new one the present deadline. */
   setTimerFunction(timerFunction: TimerFunction | null): void {
     isFunctionOrNull('timerFunction', timerFunction)
     const engine = this.#engine
-    this.#apply('setTimerFunction', () => {
-      engine.timerFunction = timerFunction
-      engine.forgetTimer()
-    })
+    this.#apply('setTimerFunction', () => engine.setTimerFunction(timerFunction))
   }
 
   setNotifyFunction(notifyFunction: NotifyFunction | null): void {
