@@ -33,7 +33,7 @@ export const PLAUSIBLE: Readonly<Record<string, readonly ErrnoName[]>> = {
   writev: BROKEN_WRITE,
   sendfile: ['EPIPE', 'ECONNRESET', 'EIO', 'EINVAL'],
   shutdownWrite: ['ENOTCONN', 'ENOBUFS'],
-  poll: ['EINTR', 'ENOMEM'],
+  poll: ['ENOMEM'],
   lookup: ['ENOMEM', 'EMFILE'],
 }
 

@@ -42,6 +42,8 @@ export class Channel {
   readonly arrived: ByteQueue = new ByteQueue()
   finArrived = false
   receiverClosed = false
+  /** The receiver knows that the connection is broken: what still comes is dropped. */
+  isDeaf = false
   bytesDelivered = 0
   readonly link: Link
   readonly #world: World
@@ -128,6 +130,7 @@ export class Channel {
 
   #land(segment: Uint8Array): void {
     this.#inFlight -= segment.length
+    if (this.isDeaf) return
     if (this.receiverClosed) {
       this.#ends.refused()
       return
@@ -138,6 +141,7 @@ export class Channel {
   }
 
   #landFin(): void {
+    if (this.isDeaf) return
     this.finArrived = true
     if (!this.receiverClosed) this.#ends.arrived()
   }

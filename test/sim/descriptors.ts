@@ -6,6 +6,9 @@ import type { OpenFile } from './open-file.ts'
 
 export type DescriptorReuse = 'lowest' | 'latest'
 
+/** Verbs reach only what is owned; foreign ones can be adopted, internal ones belong to a collaborator. */
+export type Ownership = 'owned' | 'foreign' | 'internal'
+
 const FIRST = 3
 
 export class DescriptorTable {
@@ -13,6 +16,7 @@ export class DescriptorTable {
   readonly #reuse: DescriptorReuse
   readonly #files: (OpenFile | null)[] = [null, null, null]
   readonly #generations: number[] = [0, 0, 0]
+  readonly #ownerships: Ownership[] = ['foreign', 'foreign', 'foreign']
   readonly #free: number[] = []
   #open = 0
 
@@ -33,6 +37,19 @@ export class DescriptorTable {
     return this.#files[fd] ?? null
   }
 
+  /** Null as well when it is open and not owned. */
+  owned(fd: number): OpenFile | null {
+    return this.#ownerships[fd] === 'owned' ? this.file(fd) : null
+  }
+
+  ownership(fd: number): Ownership | null {
+    return this.file(fd) === null ? null : (this.#ownerships[fd] as Ownership)
+  }
+
+  adopt(fd: number): void {
+    this.#ownerships[fd] = 'owned'
+  }
+
   /** Of the present life of this number; 0 when it is closed. */
   generation(fd: number): number {
     return this.file(fd) === null ? 0 : (this.#generations[fd] as number)
@@ -43,8 +60,9 @@ export class DescriptorTable {
     return (this.#generations[fd] ?? 0) > 0
   }
 
-  open(file: OpenFile): number {
+  open(file: OpenFile, ownership: Ownership = 'owned'): number {
     const fd = this.#take()
+    this.#ownerships[fd] = ownership
     this.#files[fd] = file
     this.#generations[fd] = (this.#generations[fd] ?? 0) + 1
     this.#open++

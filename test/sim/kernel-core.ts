@@ -8,7 +8,7 @@ import { BREAKING, CallGate } from './call-gate.ts'
 import { type DescriptorReuse, DescriptorTable } from './descriptors.ts'
 import type { Faults } from './faults.ts'
 import { Network } from './network.ts'
-import { EventFile, errnoName, fail, type OpenFile, pollAnswer, RegularFile, SIM_ERRNO } from './open-file.ts'
+import { EventFile, errnoName, fail, type OpenFile, PollBit, pollAnswer, RegularFile, SIM_ERRNO } from './open-file.ts'
 import type { Random } from './random.ts'
 import { StreamSocket } from './stream-socket.ts'
 import type { World } from './world.ts'
@@ -29,7 +29,7 @@ const BETWEEN_CALLS_MS = 0.5
 
 const NO_FILE = new EventFile()
 /** Verbs that work on no descriptor. */
-const FREE_VERBS: ReadonlySet<string> = new Set(['pipe', 'socketPair', 'socket', 'openWakeup', 'poll'])
+const FREE_VERBS: ReadonlySet<string> = new Set(['pipe', 'socketPair', 'socket', 'openWakeup', 'adopt', 'poll'])
 
 export abstract class KernelCore {
   readonly errno: ErrnoTable = SIM_ERRNO
@@ -74,15 +74,26 @@ export abstract class KernelCore {
     this.gate.failNth(n, name)
   }
 
-  /** A file of these bytes, for `sendfile`. */
+  /** A file of these bytes, for `sendfile`: somebody else's descriptor, as one from node:fs is. */
   openFile(bytes: Uint8Array): number {
-    return this.table.open(new RegularFile(bytes))
+    return this.openForeign(new RegularFile(bytes))
   }
 
-  /** A descriptor for a collaborator that announces through one. */
+  /** A descriptor that somebody else opened: `adopt` takes it over. */
+  openForeign(file: OpenFile): number {
+    const fd = this.table.open(file, 'foreign')
+    this.harness.add(fd)
+    return fd
+  }
+
+  /** A descriptor for a collaborator that announces through one; no verb reaches it. */
   openEvent(): { fd: number; event: EventFile } {
     const event = new EventFile()
-    return { fd: this.table.open(event), event }
+    return { fd: this.table.open(event, 'internal'), event }
+  }
+
+  closeEvent(fd: number): void {
+    this.#closeFile(fd)
   }
 
   allocate(length: number): RegisteredBuffer {
@@ -95,16 +106,20 @@ export abstract class KernelCore {
   }
 
   release(bufferId: number): void {
-    if (!this.#buffers.delete(bufferId)) this.violate(`release of buffer ${bufferId}, which is not held`)
+    if (this.#buffers.delete(bufferId)) return
+    this.violate(`release of buffer ${bufferId}, which is not held`)
+    throw new RangeError('bufferId: is not allocated')
   }
 
   generation(fd: number): number {
-    return this.table.generation(fd) || fail('EBADF')
+    return this.table.owned(fd) === null ? fail('EBADF') : this.table.generation(fd)
   }
 
   adopt(fd: number): number {
     return this.run('adopt', fd, () => {
-      if (this.table.file(fd) === null) return fail('EBADF')
+      const ownership = this.table.ownership(fd)
+      if (ownership !== 'foreign') return fail(ownership === null ? 'EBADF' : 'EBUSY')
+      this.table.adopt(fd)
       this.harness.delete(fd)
       return this.table.generation(fd)
     })
@@ -113,12 +128,17 @@ export abstract class KernelCore {
   close(fd: number, generation?: number): number {
     this.gate.pass('close', fd)
     this.#letArrive()
-    const current = this.table.generation(fd)
+    const current = this.table.owned(fd) === null ? 0 : this.table.generation(fd)
     if (current === 0) {
       if (generation === undefined) this.violate(`close of ${fd}, which is not open`)
       return this.done('close', fd, fail('EBADF'))
     }
     if (generation !== undefined && generation !== current) return this.done('close', fd, fail('ESTALE'))
+    this.#closeFile(fd)
+    return this.done('close', fd, 0)
+  }
+
+  #closeFile(fd: number): void {
     for (const watcher of this.watchers) {
       if (!watcher.isWatching(fd)) continue
       this.violate(`close of ${fd} while a poller watches it`)
@@ -127,13 +147,12 @@ export abstract class KernelCore {
     this.table.close(fd)?.closed()
     this.harness.delete(fd)
     this.progress++
-    return this.done('close', fd, 0)
   }
 
   /** What a poll answers now for somebody with this interest; a closed descriptor is an error. */
   readinessOf(fd: number, interest: number): number {
     const file = this.table.file(fd)
-    return file === null ? 4 : pollAnswer(file.poll(), interest)
+    return pollAnswer(file === null ? PollBit.ERROR : file.poll(), interest)
   }
 
   protected open(file: OpenFile): number {
@@ -154,7 +173,7 @@ export abstract class KernelCore {
   protected run(verb: string, fd: number, action: (file: OpenFile) => number): number {
     const injected = this.gate.pass(verb, fd)
     this.#letArrive()
-    const file = FREE_VERBS.has(verb) ? NO_FILE : this.table.file(fd)
+    const file = FREE_VERBS.has(verb) ? NO_FILE : this.table.owned(fd)
     if (file === null) {
       this.violate(`${verb} on ${fd}, which is not open`)
       return this.done(verb, fd, fail('EBADF'))
@@ -187,13 +206,13 @@ export abstract class KernelCore {
     return file.state !== 'connected' || file.wasReset || file.finReceived || file.pendingError !== 0
   }
 
-  protected region(verb: string, bufferId: number, offset: number, length: number): Uint8Array | null {
+  protected region(verb: string, bufferId: number, offset: number, length: number): Uint8Array {
     const buffer = this.#buffers.get(bufferId)
     if (buffer !== undefined && offset >= 0 && length >= 0 && offset + length <= buffer.bytes.length) {
       return buffer.bytes.subarray(offset, offset + length)
     }
     this.violate(`${verb} in buffer ${bufferId} at ${offset}+${length}, which it does not have`)
-    return null
+    throw new RangeError('offset, length: reach outside the buffer')
   }
 
   protected violate(text: string): void {

@@ -18,6 +18,17 @@ import { createPipe } from './pipe.ts'
 import { StreamSocket } from './stream-socket.ts'
 
 const POISON = 0xdd
+const FAMILIES: ReadonlySet<number> = new Set(Object.values(Family))
+const INTERNET_OPTIONS: ReadonlySet<number> = new Set([
+  SocketOption.NO_DELAY,
+  SocketOption.KEEP_ALIVE_IDLE,
+  SocketOption.KEEP_ALIVE_INTERVAL,
+  SocketOption.KEEP_ALIVE_COUNT,
+  SocketOption.V6_ONLY,
+  SocketOption.DEFER_ACCEPT,
+  SocketOption.FAST_OPEN,
+  SocketOption.CORK,
+])
 const SEGMENTS_MOST = 1024
 
 export class SimKernel extends KernelCore implements Kernel {
@@ -50,12 +61,15 @@ export class SimKernel extends KernelCore implements Kernel {
   }
 
   socket(family: Family): number {
+    if (!FAMILIES.has(family)) throw new RangeError('family: must be one of Family')
     return this.run('socket', -1, () => this.tableError() || this.open(new StreamSocket(this.world, family)))
   }
 
   setOption(fd: number, option: SocketOption, value: number): number {
     return this.onSocket('setOption', fd, (socket) => {
       if (option === SocketOption.ERROR || option === SocketOption.ACCEPTING) return fail('ENOPROTOOPT')
+      if (socket.isUnix && INTERNET_OPTIONS.has(option)) return fail('EOPNOTSUPP')
+      if (socket.family === Family.IPV4 && option === SocketOption.V6_ONLY) return fail('ENOPROTOOPT')
       if (this.random.chance(this.faults.optionRefused)) return fail('ENOPROTOOPT')
       if (option === SocketOption.LINGER) socket.lingerZero = value === 0
       socket.options.set(option, value)
@@ -110,7 +124,7 @@ export class SimKernel extends KernelCore implements Kernel {
   peerAddress(fd: number): SocketAddress | number {
     let answer: SocketAddress | null = null
     const result = this.onSocket('peerAddress', fd, (socket) => {
-      if (socket.state !== 'connected' || socket.remote === null || socket.wasReset) return fail('ENOTCONN')
+      if (socket.state !== 'connected' || socket.remote === null || socket.isOver) return fail('ENOTCONN')
       answer = socket.remote
       return 0
     })
@@ -131,7 +145,6 @@ export class SimKernel extends KernelCore implements Kernel {
 
   #take(verb: 'recv' | 'peek' | 'read', fd: number, bufferId: number, offset: number, length: number): number {
     const into = this.region(verb, bufferId, offset, length)
-    if (into === null) return fail('EFAULT')
     return this.run(verb, fd, (file) => {
       if (!(file instanceof StreamSocket) && verb !== 'read') return fail('ENOTSOCK')
       const part = this.part(file, into, this.faults.partialRead)
@@ -149,8 +162,11 @@ export class SimKernel extends KernelCore implements Kernel {
 
   sendBytes(fd: number, bytes: Uint8Array, offset: number, length: number): number {
     const inside = offset >= 0 && length >= 0 && offset + length <= bytes.length
-    if (!inside) this.violate(`sendBytes of ${offset}+${length} in ${bytes.length} bytes`)
-    return this.#give('sendBytes', fd, inside ? bytes.subarray(offset, offset + length) : null)
+    if (!inside) {
+      this.violate(`sendBytes of ${offset}+${length} in ${bytes.length} bytes`)
+      throw new RangeError('offset, length: reach outside the bytes')
+    }
+    return this.#give('sendBytes', fd, bytes.subarray(offset, offset + length))
   }
 
   write(fd: number, bufferId: number, offset: number, length: number): number {
@@ -158,13 +174,11 @@ export class SimKernel extends KernelCore implements Kernel {
   }
 
   writev(fd: number, segments: Int32Array, count: number): number {
-    if (count < 1 || count > SEGMENTS_MOST) return fail('EINVAL')
+    if (count > SEGMENTS_MOST) throw new RangeError('count: must be at most 1024')
     const parts: Uint8Array[] = []
     for (let i = 0; i < count; i++) {
       const at = i * SEGMENT_STRIDE
-      const part = this.region('writev', segments[at] ?? 0, segments[at + 1] ?? 0, segments[at + 2] ?? 0)
-      if (part === null) return fail('EFAULT')
-      parts.push(part)
+      parts.push(this.region('writev', segments[at] ?? 0, segments[at + 1] ?? 0, segments[at + 2] ?? 0))
     }
     return this.#give('writev', fd, Buffer.concat(parts))
   }
@@ -175,8 +189,7 @@ export class SimKernel extends KernelCore implements Kernel {
     return this.#give('sendfile', fd, source.bytes.subarray(position, position + length))
   }
 
-  #give(verb: string, fd: number, bytes: Uint8Array | null): number {
-    if (bytes === null) return fail('EFAULT')
+  #give(verb: string, fd: number, bytes: Uint8Array): number {
     const socketsOnly = verb !== 'write' && verb !== 'writev'
     return this.run(verb, fd, (file) => {
       if (!(file instanceof StreamSocket) && socketsOnly) return fail('ENOTSOCK')
@@ -219,8 +232,10 @@ export class SimKernel extends KernelCore implements Kernel {
   }
 
   poll(entries: Int32Array, count: number, timeoutMs: number): number {
+    if (Number.isNaN(timeoutMs)) throw new RangeError('timeoutMs: must not be NaN')
     return this.run('poll', -1, () => {
-      if (this.random.chance(this.faults.pollInterrupted)) return fail('EINTR')
+      for (let i = 0; i < count; i++) entries[i * POLL_STRIDE + 2] = 0
+      if (this.random.chance(this.faults.pollInterrupted)) return 0
       const deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.world.now + Math.ceil(timeoutMs)
       this.world.waitUntil(() => this.#fillPoll(entries, count) > 0, deadline)
       return this.#fillPoll(entries, count)
@@ -231,7 +246,7 @@ export class SimKernel extends KernelCore implements Kernel {
     let ready = 0
     for (let at = 0; at < count * POLL_STRIDE; at += POLL_STRIDE) {
       const fd = entries[at] ?? -1
-      const readiness = fd < 0 ? 0 : this.readinessOf(fd, entries[at + 1] ?? 0)
+      const readiness = fd < 0 ? 0 : this.readinessOf(fd, (entries[at + 1] ?? 0) & 3)
       entries[at + 2] = readiness
       if (readiness !== 0) ready++
     }

@@ -1,4 +1,4 @@
-/** Drives anything shaped like a Multi through a simulation: attach a loop before the first add, or drive to the end. */
+/** Drives anything shaped like a Multi through a simulation: attach before the first add, or drive to the end. */
 import { type DrivenMulti, FuzzedLoop, type LoopFuzz, type RunOptions } from '../support/fuzzed-loop.ts'
 import type { Simulation } from './simulation.ts'
 

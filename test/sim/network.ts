@@ -2,6 +2,7 @@
  * Names, routes and listening queues: who answers at an address, and how a connection comes about. Hosts are up unless
  * told otherwise; an address nobody listens on refuses. Each new connection draws its link and its faults.
  */
+import { isIPv4, isIPv6 } from 'node:net'
 import { Family, type SocketAddress, SocketOption } from '../../lib/sys/kernel.ts'
 import { type Link, LOOPBACK } from './channel.ts'
 import type { Faults } from './faults.ts'
@@ -53,19 +54,23 @@ export class Network {
   }
 
   bind(socket: StreamSocket, family: Family, address: string, port: number): number {
-    if (family !== socket.family) return fail(family === Family.UNIX || socket.isUnix ? 'EINVAL' : 'EAFNOSUPPORT')
-    if (socket.local !== null) return fail('EINVAL')
-    if (socket.isUnix) return this.#bindUnix(socket, address)
     if (!this.#isAddress(family, address)) return fail('EINVAL')
+    if (family !== socket.family) return this.#wrongFamily(socket, family)
+    if (socket.isUnix) return this.#bindUnix(socket, address)
+    if (!socket.mayBind) return fail('EINVAL')
     if (!this.#isLocal(address)) return fail('EADDRNOTAVAIL')
     const chosen = port === 0 ? this.#freePort(socket, address) : port
     if (this.#conflict(socket, address, chosen, false)) return fail('EADDRINUSE')
     this.#hold(socket, { family, address, port: chosen })
+    socket.isBoundByUser = true
     return 0
   }
 
   #bindUnix(socket: StreamSocket, path: string): number {
     const name = path === '' ? `\0auto${this.#nextPort++}` : path
+    // A path is made in the file system before anybody looks at the socket.
+    if (!name.startsWith('\0') && this.#unixPaths.has(name)) return fail('EADDRINUSE')
+    if (!socket.mayBind) return fail('EINVAL')
     if (this.#unixPaths.has(name)) return fail('EADDRINUSE')
     this.#unixPaths.set(name, socket)
     socket.local = { family: Family.UNIX, address: name, port: 0 }
@@ -94,11 +99,13 @@ export class Network {
   }
 
   connect(socket: StreamSocket, family: Family, address: string, port: number): number {
+    if (!this.#isAddress(family, address)) return fail('EINVAL')
+    if (socket.isUnix) return family === Family.UNIX ? this.#connectUnix(socket, address) : fail('EINVAL')
     switch (socket.state) {
       case 'connecting':
         return fail('EALREADY')
       case 'listening':
-        return socket.isUnix ? fail('EINVAL') : fail('EISCONN')
+        return fail('EISCONN')
       case 'connected':
         if (socket.connectReported) return fail('EISCONN')
         socket.connectReported = true
@@ -110,9 +117,7 @@ export class Network {
       }
       default:
     }
-    if (family !== socket.family) return fail(family === Family.IPV6 && !socket.isUnix ? 'EAFNOSUPPORT' : 'EINVAL')
-    if (socket.isUnix) return this.#connectUnix(socket, address)
-    if (!this.#isAddress(family, address)) return fail('EINVAL')
+    if (family !== socket.family) return this.#wrongFamily(socket, family)
     return this.#connectInternet(socket, address, port)
   }
 
@@ -121,9 +126,11 @@ export class Network {
     const listener = this.#unixPaths.get(path)
     if (listener?.state !== 'listening' || listener.backlog === null) return fail('ECONNREFUSED')
     if (listener.backlog.queue.length > listener.backlog.limit) return fail('EAGAIN')
+    if (socket.state !== 'fresh') return fail(socket.state === 'connected' ? 'EISCONN' : 'EINVAL')
     const accepted = new StreamSocket(this.#world, Family.UNIX)
     accepted.local = listener.local
     accepted.remote = socket.local ?? { family: Family.UNIX, address: '', port: 0 }
+    accepted.connectReported = true
     socket.remote = listener.local
     StreamSocket.join(socket, accepted, LOOPBACK)
     socket.connectReported = true
@@ -139,7 +146,7 @@ export class Network {
     const { random } = this.#world
     const route = this.#routes.get(address) ?? 'up'
     if (route === 'unreachable' || random.chance(faults.connectUnreachable)) return fail('ENETUNREACH')
-    if (socket.local === null) this.#autobind(socket, address)
+    if (socket.local === null || socket.hasLostPort) this.#autobind(socket, address)
     const target = WILDCARDS.has(address) ? (socket.family === Family.IPV6 ? '::1' : '127.0.0.1') : address
     socket.remote = { family: socket.family, address: target, port }
     socket.state = 'connecting'
@@ -196,6 +203,7 @@ export class Network {
     accepted.remote = { family: listener.family, address: mapped(local.address), port: local.port }
     for (const [option, value] of listener.options) accepted.options.set(option, value)
     accepted.lingerZero = listener.lingerZero
+    accepted.connectReported = true
     return accepted
   }
 
@@ -232,6 +240,7 @@ export class Network {
 
   #hold(socket: StreamSocket, local: SocketAddress): void {
     socket.local = local
+    socket.hasLostPort = false
     this.#bound.add(socket)
     socket.onClosed = () => this.#bound.delete(socket)
   }
@@ -275,7 +284,14 @@ export class Network {
   }
 
   #isAddress(family: Family, address: string): boolean {
-    return family === Family.IPV4 ? /^\d{1,3}(\.\d{1,3}){3}$/.test(address) : address.includes(':')
+    if (family === Family.UNIX) return address.startsWith('\0') || !address.includes('\0')
+    return family === Family.IPV4 ? isIPv4(address) : isIPv6(address)
+  }
+
+  /** Linux looks at the length of an address first, and an IPv4 one is too short for an IPv6 socket. */
+  #wrongFamily(socket: StreamSocket, family: Family): number {
+    const isShort = socket.family === Family.IPV6 && family === Family.IPV4
+    return fail(socket.isUnix || isShort ? 'EINVAL' : 'EAFNOSUPPORT')
   }
 
   #isLocal(address: string): boolean {

@@ -2,7 +2,7 @@
  * What a descriptor of the simulated kernel may stand for, as its poll sees it. Verbs that a kind of file has not
  * answer with the errno that Unix gives.
  */
-import { type ErrnoName, type ErrnoTable, ERRNO_NAMES } from '../../lib/sys/kernel.ts'
+import { ERRNO_NAMES, type ErrnoName, type ErrnoTable } from '../../lib/sys/kernel.ts'
 
 /** Raw poll bits; the first three are Readiness. */
 export const PollBit = { READABLE: 1, WRITABLE: 2, ERROR: 4, HANGUP: 8 } as const
@@ -37,11 +37,15 @@ export abstract class OpenFile {
   }
 }
 
-/** The answer of a poll to somebody with this interest, by the contract of PollerLike. */
+/**
+ * The answer of a poll to somebody with this interest (READABLE, WRITABLE, both or none). A hang-up is told in the
+ * terms that were asked for; without an interest nothing is told.
+ */
 export function pollAnswer(bits: number, interest: number): number {
-  let readiness = bits & interest & (PollBit.READABLE | PollBit.WRITABLE)
-  if (bits & PollBit.HANGUP) readiness |= PollBit.READABLE
-  if (bits & PollBit.ERROR) readiness |= PollBit.ERROR | (interest & (PollBit.READABLE | PollBit.WRITABLE))
+  if (interest === 0) return 0
+  const readiness = bits & interest
+  if (bits & PollBit.ERROR) return PollBit.ERROR | interest
+  if (bits & PollBit.HANGUP) return readiness | (interest & PollBit.READABLE || interest)
   return readiness
 }
 
@@ -51,7 +55,7 @@ export class EventFile extends OpenFile {
   set = false
 
   poll(): number {
-    return this.set ? PollBit.READABLE : 0
+    return PollBit.WRITABLE | (this.set ? PollBit.READABLE : 0)
   }
 
   closed(): void {

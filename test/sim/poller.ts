@@ -51,6 +51,7 @@ export class SimPoller implements PollerLike {
     return this.#registrations.size
   }
 
+  /** Also with no interest: who was told of a descriptor must hear of its end. */
   isWatching(fd: number): boolean {
     return this.#registrations.has(fd)
   }

@@ -28,7 +28,6 @@ export class SimResolver implements Resolver {
   readonly #faults: Faults
   readonly #random: Random
   readonly #event: EventFile
-  readonly #generation: number
   readonly #hosts = new Map<string, HostEntry>()
   readonly #running = new Set<number>()
   #answers: { query: number; answer: ResolverAnswer }[] = []
@@ -43,7 +42,6 @@ export class SimResolver implements Resolver {
     const { fd, event } = kernel.openEvent()
     this.fd = fd
     this.#event = event
-    this.#generation = kernel.generation(fd)
   }
 
   set(hostname: string, entry: HostEntry): void {
@@ -98,7 +96,7 @@ export class SimResolver implements Resolver {
     if (this.#closed) return
     this.#closed = true
     this.#running.clear()
-    this.#kernel.close(this.fd, this.#generation)
+    this.#kernel.closeEvent(this.fd)
   }
 
   #announce(query: number, answer: ResolverAnswer): void {

@@ -23,6 +23,9 @@ export class StreamSocket extends OpenFile {
   readonly options: Map<number, number> = new Map()
   state: SocketState = 'fresh'
   local: SocketAddress | null = null
+  isBoundByUser = false
+  /** A port that the user did not ask for is given back when the connection breaks: bind may come again. */
+  hasLostPort = false
   remote: SocketAddress | null = null
   peer: StreamSocket | null = null
   backlog: Backlog | null = null
@@ -54,6 +57,15 @@ export class StreamSocket extends OpenFile {
 
   get finReceived(): boolean {
     return this.incoming?.finArrived ?? false
+  }
+
+  /** Nothing is left of a TCP connection: reset, or FIN went both ways. */
+  get isOver(): boolean {
+    return this.wasReset || (!this.isUnix && this.finReceived && (this.outgoing?.finArrived ?? false))
+  }
+
+  get mayBind(): boolean {
+    return this.local === null || this.hasLostPort || (this.isOver && !this.isBoundByUser)
   }
 
   /** Joins two sockets; each becomes connected when the caller says so. */
@@ -88,6 +100,7 @@ export class StreamSocket extends OpenFile {
 
   failConnect(errno: number): void {
     this.state = 'failed'
+    this.hasLostPort = !this.isBoundByUser
     this.pendingError = errno
     this.changed()
   }
@@ -112,8 +125,10 @@ export class StreamSocket extends OpenFile {
 
   breakNow(): void {
     this.wasReset = true
+    this.hasLostPort = !this.isBoundByUser
     this.writeShut = true
     this.outgoing?.discard()
+    if (this.incoming) this.incoming.isDeaf = true
     if (this.discardsOnReset) this.incoming?.arrived.clear()
     this.changed()
   }
@@ -170,7 +185,7 @@ export class StreamSocket extends OpenFile {
 
   shutdownWrite(): number {
     if (this.state === 'listening' || (this.isUnix && this.state !== 'connected')) return 0
-    if (this.state !== 'connected' || this.wasReset) return this.isUnix ? 0 : fail('ENOTCONN')
+    if (this.state !== 'connected' || this.isOver) return this.isUnix ? 0 : fail('ENOTCONN')
     this.writeShut = true
     this.outgoing?.finish()
     this.activity++
@@ -202,7 +217,7 @@ export class StreamSocket extends OpenFile {
     const unread = (this.incoming?.arrived.length ?? 0) > 0
     this.outgoing?.finish()
     this.#release()
-    if (!peer || peer.state !== 'connected') return
+    if (peer?.state !== 'connected') return
     if (unread) peer.pendingError = SIM_ERRNO.ECONNRESET
     peer.writeShut = true
     peer.changed()
