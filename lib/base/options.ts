@@ -1,6 +1,6 @@
 /**
- * Checks of option objects. Misuse throws at once and names the option and the value: a TypeError for a wrong kind or an
- * unknown key, a RangeError for a number outside its limits.
+ * Checks of option objects. Misuse throws at once and names the option and the value: a TypeError for a wrong kind or
+ * an unknown key, a RangeError for a number outside its limits.
  */
 
 /** How a value looks in an error message: short, and never a whole body. */

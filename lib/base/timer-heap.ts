@@ -1,7 +1,7 @@
 /**
- * Deadlines of many owners, each at most once: a 4-ary heap on typed arrays, addressed by small integer id. Four children
- * share a cache line of keys, so a sift touches half as many lines as a binary heap. Equal deadlines leave in no
- * particular, but always the same, order.
+ * Deadlines of many owners, each at most once: a 4-ary heap on typed arrays, addressed by small integer id. Four
+ * children share a cache line of keys, so a sift touches half as many lines as a binary heap. Equal deadlines leave in
+ * no particular, but always the same, order.
  */
 const NOWHERE = -1
 

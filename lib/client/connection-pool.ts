@@ -1,7 +1,7 @@
 /**
- * The connections of a Multi, by origin, within its limits. Transfers over a limit wait in turn: one slot that falls free
- * goes to the one that has waited longest and can use it. Who waits for its origin's limit stands in that origin's queue,
- * who waits for the total in one queue for all. An origin in whose queue somebody waits has no idle connection.
+ * The connections of a Multi, by origin, within its limits. Transfers over a limit wait in turn: one slot that falls
+ * free goes to the one that has waited longest and can use it. Who waits for its origin's limit stands in that origin's
+ * queue, who waits for the total in one queue for all. An origin in whose queue somebody waits has no idle connection.
  */
 import type { ByteStream } from '../connection/stream.ts'
 import type { Engine } from '../multi/engine.ts'

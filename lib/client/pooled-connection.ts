@@ -1,7 +1,7 @@
 /**
- * One connection of the pool for all its life. While a transfer has it, the transfer speaks for its descriptor; while it
- * is idle, this machine does, so that the peer's FIN, an error or stray bytes close it (invariant 9). It never keeps a
- * loop going.
+ * One connection of the pool for all its life. While a transfer has it, the transfer speaks for its descriptor; while
+ * it is idle, this machine does, so that the peer's FIN, an error or stray bytes close it (invariant 9). It never keeps
+ * a loop going.
  */
 import { TimerTable } from '../base/timer-table.ts'
 import type { ByteStream } from '../connection/stream.ts'
@@ -13,7 +13,9 @@ import type { Origin } from './origin.ts'
 
 /** Longest time a connection stays idle: curl's default of MAXAGE_CONN. */
 const IDLE_MAX_MS = 118_000
-/** An idle connection that was seen alive this recently is used without another look: curl's precedent, once a second. */
+/**
+ * An idle connection that was seen alive this recently is used without another look: curl's precedent, once a second.
+ */
 const CHECK_AGE_MS = 1000
 const IDLE_TIMER = 0
 

@@ -1,7 +1,7 @@
 /**
  * Sends one request: the head, with a small body in the same send; then a large body straight from the user's bytes, or
- * piece by piece from a callback, chunked when its length is not known. Stops when the socket is full, when the callback
- * pauses, or when its budget is used up, and goes on from there.
+ * piece by piece from a callback, chunked when its length is not known. Stops when the socket is full, when the
+ * callback pauses, or when its budget is used up, and goes on from there.
  */
 import type { ByteStream } from '../connection/stream.ts'
 import type { Engine } from '../multi/engine.ts'

@@ -164,7 +164,9 @@ export class ResponseReceiver {
     onHead?.(headOf(reader))
   }
 
-  /** Paused inside a callback: what the reader has not used yet lies in memory that the next machine will write over. */
+  /**
+   * Paused inside a callback: what the reader has not used yet lies in memory that the next machine will write over.
+   */
   #hold(): ReceiveStatus {
     const { reader } = this
     const from = reader.consumed

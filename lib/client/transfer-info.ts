@@ -1,6 +1,6 @@
 /**
- * What is known of a transfer, at any time (curl_easy_getinfo). Times are µs since it was added, 0 until the moment came,
- * in the order of curl's time line; sizes are bytes.
+ * What is known of a transfer, at any time (curl_easy_getinfo). Times are µs since it was added, 0 until the moment
+ * came, in the order of curl's time line; sizes are bytes.
  */
 export class TransferInfo {
   /** The URL as it was asked for last. CURLINFO_EFFECTIVE_URL. */

@@ -1,7 +1,7 @@
 /**
- * One run of a transfer as a machine: queued → connecting → exchanging → ended. It asks the pool for a connection, opens
- * one when it may, exchanges, gives back. The only setter of the state is `#enter`. A request that a reused connection
- * did not answer begins again on a new one, when that is safe.
+ * One run of a transfer as a machine: queued → connecting → exchanging → ended. It asks the pool for a connection,
+ * opens one when it may, exchanges, gives back. The only setter of the state is `#enter`. A request that a reused
+ * connection did not answer begins again on a new one, when that is safe.
  */
 import { type TransferCodeName, TransferError } from '../base/errors.ts'
 import { TimerTable } from '../base/timer-table.ts'
@@ -245,7 +245,9 @@ export class TransferMachine implements Machine {
     this.#engine.markDirty(this.#task)
   }
 
-  /** Nothing moved since the timer was set, or it is set again from the last move: one look per period, none per byte. */
+  /**
+   * Nothing moved since the timer was set, or it is set again from the last move: one look per period, none per byte.
+   */
   #checkIdle(now: number): void {
     const { idleTimeoutMs } = this.#settings
     const moved = this.#info.bytesReceived + this.#info.bytesSent + this.#info.headBytes

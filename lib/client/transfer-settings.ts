@@ -1,6 +1,6 @@
 /**
- * Options checked and made ready: everything that can be wrong is refused here, before anything is opened, with an error
- * that names the option and the value. Settings are immutable, so a transfer can run many times from them.
+ * Options checked and made ready: everything that can be wrong is refused here, before anything is opened, with an
+ * error that names the option and the value. Settings are immutable, so a transfer can run many times from them.
  */
 import {
   type Check,

@@ -28,7 +28,9 @@ export class Transfer implements Subject {
   #flow = new Flow()
   #raw: RawStream | null = null
 
-  /** Throws TypeError or RangeError naming the option and the value; opens nothing. Options are copied, a body is not. */
+  /**
+   * Throws TypeError or RangeError naming the option and the value; opens nothing. Options are copied, a body is not.
+   */
   constructor(options: TransferOptions) {
     this.#settings = transferSettings(options)
     this.#options = { ...options }
@@ -47,8 +49,9 @@ export class Transfer implements Subject {
   }
 
   /**
-   * Stops a direction (curl_easy_pause): nothing is received, or no body callback is asked, until `resume`. Inside a callback
-   * it holds as soon as that returns. Total timeouts go on, idle timeouts rest. A paused transfer costs nothing.
+   * Stops a direction (curl_easy_pause): nothing is received, or no body callback is asked, until `resume`. Inside a
+   * callback it holds as soon as that returns. Total timeouts go on, idle timeouts rest. A paused transfer costs
+   * nothing.
    */
   pause(what: Direction = 'both'): void {
     const { receive, send } = directions('pause', what)
@@ -85,16 +88,16 @@ export class Transfer implements Subject {
   }
 
   /**
-   * Raw transfers, once done: bytes taken by the system, or WOULD_BLOCK (curl_easy_send). Throws TransferError SEND_ERROR,
-   * and MultiError RECURSIVE_API_CALL inside a callback.
+   * Raw transfers, once done: bytes taken by the system, or WOULD_BLOCK (curl_easy_send). Throws TransferError
+   * SEND_ERROR, and MultiError RECURSIVE_API_CALL inside a callback.
    */
   send(bytes: Uint8Array): number {
     return this.#rawStream('send', bytes).send(bytes)
   }
 
   /**
-   * Raw transfers, once done: bytes received into that memory, 0 at the end of the stream, or WOULD_BLOCK (curl_easy_recv).
-   * Throws TransferError RECV_ERROR, and MultiError RECURSIVE_API_CALL inside a callback.
+   * Raw transfers, once done: bytes received into that memory, 0 at the end of the stream, or WOULD_BLOCK
+   * (curl_easy_recv). Throws TransferError RECV_ERROR, and MultiError RECURSIVE_API_CALL inside a callback.
    */
   receive(into: Uint8Array): number {
     return this.#rawStream('receive', into).receive(into)

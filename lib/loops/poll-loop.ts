@@ -1,6 +1,6 @@
 /**
- * An own loop on the calling thread, synchronous: a Poller, one deadline, nothing else. It takes over the Multi's socket
- * and timer function while it runs, and leaves none behind.
+ * An own loop on the calling thread, synchronous: a Poller, one deadline, nothing else. It takes over the Multi's
+ * socket and timer function while it runs, and leaves none behind.
  */
 import { checkOptions, isFunction, isInteger, isText } from '../base/options.ts'
 import type { Multi } from '../multi/multi.ts'

@@ -157,7 +157,10 @@ export class Engine {
 
   // The ways in
 
-  /** Opens an entry: from here to `leave` the engine is on the stack. `name` is the public call, for the error of a second one. */
+  /**
+   * Opens an entry: from here to `leave` the engine is on the stack. `name` is the public call, for the error of a
+   * second one.
+   */
   enter(name: string): void {
     if (this.closed) throw new MultiError('BAD_HANDLE', `${name}: this Multi is closed`)
     this.refuseInside(name)
@@ -326,7 +329,9 @@ export class Engine {
     if (task.alive) this.settle(task)
   }
 
-  /** Asks the state what it waits for. After each run; by a machine itself only when its state changed outside of one. */
+  /**
+   * Asks the state what it waits for. After each run; by a machine itself only when its state changed outside of one.
+   */
   settle(task: Task): void {
     const wish = this.#wish
     wish.clear()

@@ -1,6 +1,6 @@
 /**
- * The typed registry of what hangs on a Multi without the multiplexer knowing it: the connection pool, the name service,
- * later TLS sessions and a server's books. The facility object itself is the key.
+ * The typed registry of what hangs on a Multi without the multiplexer knowing it: the connection pool, the name
+ * service, later TLS sessions and a server's books. The facility object itself is the key.
  */
 import type { Engine } from './engine.ts'
 

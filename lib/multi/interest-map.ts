@@ -1,8 +1,8 @@
 /**
- * Which descriptor is watched for what, on whose behalf. Each machine's wish is diffed against its last one; readers and
- * writers are counted per descriptor, and `flush` tells the outside only combined interest that changed (invariant 2).
- * Telling is put off to the end of a pass, so that a connection that changes hands within one pass costs nothing; only
- * `forget` speaks at once, because the descriptor is about to be closed (invariant 1).
+ * Which descriptor is watched for what, on whose behalf. Each machine's wish is diffed against its last one; readers
+ * and writers are counted per descriptor, and `flush` tells the outside only combined interest that changed (invariant
+ * 2). Telling is put off to the end of a pass, so that a connection that changes hands within one pass costs nothing;
+ * only `forget` speaks at once, because the descriptor is about to be closed (invariant 1).
  */
 import { Interest } from '../sys/readiness.ts'
 import type { InterestSet } from './machine.ts'
@@ -96,7 +96,9 @@ export class InterestMap {
     return this.#watches[fd]?.users ?? NO_USERS
   }
 
-  /** Tells every change that is due. After each call the watch is looked up again: the callback may have changed all. */
+  /**
+   * Tells every change that is due. After each call the watch is looked up again: the callback may have changed all.
+   */
   flush(): void {
     const changed = this.#changed
     for (let i = 0; i < changed.length; i++) {

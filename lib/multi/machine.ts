@@ -18,8 +18,9 @@ export const MachineKind = {
 export type MachineKind = (typeof MachineKind)[keyof typeof MachineKind]
 
 /**
- * Added to `readiness` when something was reported on a descriptor, whatever it was: the bits may be wrong or missing, so a
- * machine tries whenever this is set. Without it a run has an inner cause, and a read would most likely be in vain.
+ * Added to `readiness` when something was reported on a descriptor, whatever it was: the bits may be wrong or missing,
+ * so a machine tries whenever this is set. Without it a run has an inner cause, and a read would most likely be in
+ * vain.
  */
 export const REPORTED = 8
 /** Added for background machines when the caller (`perform`) does not know what is ready: worth a look now and then. */
@@ -39,16 +40,19 @@ export interface Machine {
   /** Called once, in the first pass after `spawn`. */
   start(now: number): void
   /**
-   * Moves as far as it can. `readiness` holds what was reported since the last run (0 when merely marked dirty) and is a
-   * hint: a machine tries what its state wants and lets the system call decide. A machine that stopped because its budget
-   * was used up marks itself dirty again.
+   * Moves as far as it can. `readiness` holds what was reported since the last run (0 when merely marked dirty) and is
+   * a hint: a machine tries what its state wants and lets the system call decide. A machine that stopped because its
+   * budget was used up marks itself dirty again.
    */
   run(now: number, readiness: number): void
   /** A timer of its table was due; it is disarmed already. `run` follows. */
   expired(timer: number, now: number): void
   /** What the present state waits for. Empty while paused, pending or rate-held. */
   interest(into: InterestSet): void
-  /** True when nothing is expected from the outside (paused, pending): for the check that every live machine has a reason to live. */
+  /**
+   * True when nothing is expected from the outside (paused, pending): for the check that every live machine has a
+   * reason to live.
+   */
   readonly dormant: boolean
   /** Ends at once: releases its descriptors and calls `engine.retire`. A transfer ends with `cause` as its error. */
   abort(cause: unknown): void

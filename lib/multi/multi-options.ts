@@ -14,29 +14,41 @@ import type { Kernel } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import type { EngineOptions } from './engine.ts'
 
-/** Idle connections kept for reuse. curl keeps four per transfer added; a fixed number does not evict warm ones in a lull. */
+/**
+ * Idle connections kept for reuse. curl keeps four per transfer added; a fixed number does not evict warm ones in a
+ * lull.
+ */
 const MAX_IDLE_CONNECTIONS = 256
-/** Connections to one origin at a time; more transfers wait. Browsers use 6, undici's default is unlimited; both hurt. */
+/**
+ * Connections to one origin at a time; more transfers wait. Browsers use 6, undici's default is unlimited; both hurt.
+ */
 const MAX_HOST_CONNECTIONS = 256
 const MAX_TOTAL_CONNECTIONS = 4096
 const CONNECTIONS_LIMIT = 1_000_000
 
 export interface MultiOptions<SubjectType extends object> {
   /**
-   * Told which descriptor to watch and for what (CURLMOPT_SOCKETFUNCTION): an `Interest`, only when it changes, REMOVE before
-   * the descriptor is closed. `socketData` is what `assign` attached. Returning -1 or throwing fails every transfer.
+   * Told which descriptor to watch and for what (CURLMOPT_SOCKETFUNCTION): an `Interest`, only when it changes, REMOVE
+   * before the descriptor is closed. `socketData` is what `assign` attached. Returning -1 or throwing fails every
+   * transfer.
    */
   socketFunction?:
     | ((fd: number, interest: number, socketData: unknown, subject: SubjectType | null) => void | -1)
     | null
   /**
-   * Told how long to wait before `socketAction(SOCKET_TIMEOUT)` (CURLMOPT_TIMERFUNCTION): -1 no timer, 0 as soon as possible
-   * but never from inside this call. Replaces the last one. Returning -1 or throwing fails every transfer.
+   * Told how long to wait before `socketAction(SOCKET_TIMEOUT)` (CURLMOPT_TIMERFUNCTION): -1 no timer, 0 as soon as
+   * possible but never from inside this call. Replaces the last one. Returning -1 or throwing fails every transfer.
    */
   timerFunction?: ((timeoutMs: number) => void | -1) | null
-  /** 'message' when the queue of `infoRead` turns non-empty, 'done' for each transfer that ended (CURLMOPT_NOTIFYFUNCTION). What it throws comes out of the call that is on the stack. */
+  /**
+   * 'message' when the queue of `infoRead` turns non-empty, 'done' for each transfer that ended
+   * (CURLMOPT_NOTIFYFUNCTION). What it throws comes out of the call that is on the stack.
+   */
   notifyFunction?: ((kind: 'message' | 'done') => void) | null
-  /** Told when the Multi begins to need its loop (true) and when nothing is left to wait for (false), from outside the engine. */
+  /**
+   * Told when the Multi begins to need its loop (true) and when nothing is left to wait for (false), from outside the
+   * engine.
+   */
   activityFunction?: ((active: boolean) => void) | null
   /** Idle connections kept for reuse; the oldest goes first (CURLMOPT_MAXCONNECTS). Default 256. */
   maxIdleConnections?: number
@@ -44,7 +56,10 @@ export interface MultiOptions<SubjectType extends object> {
   maxHostConnections?: number
   /** Connections in all (CURLMOPT_MAX_TOTAL_CONNECTIONS). Default 4096. */
   maxTotalConnections?: number
-  /** Idle connections stay watched, so that the peer's close is seen at once. false: REMOVE while idle, as curl does. Default true. */
+  /**
+   * Idle connections stay watched, so that the peer's close is seen at once. false: REMOVE while idle, as curl does.
+   * Default true.
+   */
   watchIdleConnections?: boolean
   kernel?: Kernel
   clock?: Clock

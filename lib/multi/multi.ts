@@ -63,7 +63,9 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     this.#wakeup = new WakeupLine(this.#engine.kernel)
   }
 
-  /** Replaces the socket function: the old one hears REMOVE for all that it knows, the new one every descriptor anew. */
+  /**
+   * Replaces the socket function: the old one hears REMOVE for all that it knows, the new one every descriptor anew.
+   */
   setSocketFunction(socketFunction: MultiOptions<SubjectType>['socketFunction']): void {
     isFunctionOrNull('socketFunction', socketFunction)
     const engine = this.#engine
@@ -113,8 +115,8 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   }
 
   /**
-   * Takes a transfer back (curl_multi_remove_handle). Unfinished: it is aborted, without a message. Its unread message is
-   * dropped. One that is not here is fine; one that belongs to another Multi throws BAD_EASY_HANDLE.
+   * Takes a transfer back (curl_multi_remove_handle). Unfinished: it is aborted, without a message. Its unread message
+   * is dropped. One that is not here is fine; one that belongs to another Multi throws BAD_EASY_HANDLE.
    */
   remove(transfer: TransferType): void {
     const engine = this.#engine
@@ -127,9 +129,9 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   }
 
   /**
-   * Says that a descriptor became ready, or with SOCKET_TIMEOUT that the timer fired (curl_multi_socket_action). Readiness is
-   * a hint; an unknown descriptor changes nothing; due timers are handled in any case. Returns how many transfers run.
-   * Read `infoRead` afterwards, whatever it returns.
+   * Says that a descriptor became ready, or with SOCKET_TIMEOUT that the timer fired (curl_multi_socket_action).
+   * Readiness is a hint; an unknown descriptor changes nothing; due timers are handled in any case. Returns how many
+   * transfers run. Read `infoRead` afterwards, whatever it returns.
    */
   socketAction(fd: number, readiness = 0): number {
     const engine = this.#engine
@@ -171,7 +173,9 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     return engine.book.running
   }
 
-  /** Runs every machine once (curl_multi_perform): for callers that wait by `poll` or on their own, without readiness. */
+  /**
+   * Runs every machine once (curl_multi_perform): for callers that wait by `poll` or on their own, without readiness.
+   */
   perform(): number {
     const engine = this.#engine
     engine.enter('perform')
@@ -183,9 +187,9 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   }
 
   /**
-   * Waits until a descriptor of this Multi or of `extra` is ready, a deadline is due, `wakeup` was called, or timeoutMs have
-   * passed (curl_multi_poll); -1 waits for ever. Fills `extra[i].readiness` and returns how many descriptors are ready.
-   * Call `perform` afterwards.
+   * Waits until a descriptor of this Multi or of `extra` is ready, a deadline is due, `wakeup` was called, or timeoutMs
+   * have passed (curl_multi_poll); -1 waits for ever. Fills `extra[i].readiness` and returns how many descriptors are
+   * ready. Call `perform` afterwards.
    */
   poll(timeoutMs: number, extra: PollFd[] = []): number {
     isInteger(-1, 2 ** 31 - 1)('timeoutMs', timeoutMs)
@@ -199,7 +203,10 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     }
   }
 
-  /** Ends the current or the next `poll`; several may collapse into one. Nothing else swallows it. From another thread: `kernel.wake` with the `waker`. */
+  /**
+   * Ends the current or the next `poll`; several may collapse into one. Nothing else swallows it. From another thread:
+   * `kernel.wake` with the `waker`.
+   */
   wakeup(): void {
     this.#refuseClosed('wakeup')
     this.#wakeup.wake()
@@ -211,7 +218,9 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     return this.#wakeup.waker
   }
 
-  /** Takes back a wakeup that no `poll` has seen, for loops that watch `waker.fd` on their own. True when there was one. */
+  /**
+   * Takes back a wakeup that no `poll` has seen, for loops that watch `waker.fd` on their own. True when there was one.
+   */
   clearWakeup(): boolean {
     return !this.#engine.closed && this.#wakeup.clear()
   }
@@ -229,7 +238,10 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     return engine.closed ? -1 : engine.timeout(engine.clock.now())
   }
 
-  /** Attaches data to a watched descriptor, given to socketFunction until REMOVE (curl_multi_assign). Throws BAD_SOCKET when it is not watched. */
+  /**
+   * Attaches data to a watched descriptor, given to socketFunction until REMOVE (curl_multi_assign). Throws BAD_SOCKET
+   * when it is not watched.
+   */
   assign(fd: number, socketData: unknown): void {
     isFd('fd', fd)
     this.#refuseClosed('assign')
@@ -238,7 +250,10 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     }
   }
 
-  /** The next completion, in the order they happened (curl_multi_info_read). The transfer stays here until it is removed. */
+  /**
+   * The next completion, in the order they happened (curl_multi_info_read). The transfer stays here until it is
+   * removed.
+   */
   infoRead(): Message<TransferType> | undefined {
     return this.#engine.book.messages.read() as unknown as Message<TransferType> | undefined
   }

@@ -1,7 +1,7 @@
 /**
  * The one timer that the outside runs for us. It hears only moves of the absolute deadline (invariant 3), with the time
- * left rounded up, so that it never fires early by our doing. When it fired (`fired`), whatever is due next is told anew,
- * also "none": the outside may still hold the instant that has passed.
+ * left rounded up, so that it never fires early by our doing. When it fired (`fired`), whatever is due next is told
+ * anew, also "none": the outside may still hold the instant that has passed.
  */
 /** Act now: something is dirty. */
 export const NOW: number = Number.NEGATIVE_INFINITY

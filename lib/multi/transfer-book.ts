@@ -1,6 +1,6 @@
 /**
- * Which transfers a Multi has, how many still run, and who has ended: added → running → done (message queued) → removed.
- * Notifications are collected here in the order things happened and handed out at the end of an entry.
+ * Which transfers a Multi has, how many still run, and who has ended: added → running → done (message queued) →
+ * removed. Notifications are collected here in the order things happened and handed out at the end of an entry.
  */
 import { MultiError, type TransferError } from '../base/errors.ts'
 import { Ring } from '../base/ring.ts'

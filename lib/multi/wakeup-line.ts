@@ -1,4 +1,7 @@
-/** The descriptor by which `poll` is woken, from any thread. Opened on first use; only `poll`, or who watches it, clears it. */
+/**
+ * The descriptor by which `poll` is woken, from any thread. Opened on first use; only `poll`, or who watches it, clears
+ * it.
+ */
 import type { Kernel } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
 

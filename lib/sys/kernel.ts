@@ -41,7 +41,10 @@ export type SocketOption = (typeof SocketOption)[keyof typeof SocketOption]
 
 export interface SocketAddress {
   readonly family: Family
-  /** IP address in text (with %scope for link-local IPv6), or the path of a unix socket ('\0name' when abstract, '' unnamed). */
+  /**
+   * IP address in text (with %scope for link-local IPv6), or the path of a unix socket ('\0name' when abstract, ''
+   * unnamed).
+   */
   readonly address: string
   /** 0 for unix sockets. */
   readonly port: number
@@ -76,15 +79,24 @@ export const SEGMENT_STRIDE = 3
 export interface Kernel {
   readonly errno: ErrnoTable
 
-  /** Zero-filled memory that the kernel owns; it outlives `release` as long as a view of it is reachable. Throws RangeError when length is not 1…2^30. */
+  /**
+   * Zero-filled memory that the kernel owns; it outlives `release` as long as a view of it is reachable. Throws
+   * RangeError when length is not 1…2^30.
+   */
   allocate(length: number): RegisteredBuffer
   release(bufferId: number): void
 
   /** The current generation (> 0) of a descriptor this thread owns, or -EBADF. */
   generation(fd: number): number
-  /** Take ownership of a foreign descriptor; sets O_NONBLOCK and FD_CLOEXEC. Its generation, or -errno; on failure the descriptor stays the caller's. */
+  /**
+   * Take ownership of a foreign descriptor; sets O_NONBLOCK and FD_CLOEXEC. Its generation, or -errno; on failure the
+   * descriptor stays the caller's.
+   */
   adopt(fd: number): number
-  /** Closes. With a generation, -ESTALE when the descriptor was closed and reused since. A descriptor that is not owned: -EBADF. */
+  /**
+   * Closes. With a generation, -ESTALE when the descriptor was closed and reused since. A descriptor that is not owned:
+   * -EBADF.
+   */
   close(fd: number, generation?: number): number
 
   /** pair[0] reads, pair[1] writes. */
@@ -119,7 +131,10 @@ export interface Kernel {
   writev(fd: number, segments: Int32Array, count: number): number
   /** File to socket inside the kernel; position ≥ 0. Bytes sent or -errno. */
   sendfile(fd: number, fileFd: number, position: number, length: number): number
-  /** One crossing for many reads: operations are [fd, offset, length, result]; each result is filled in. Returns how many results are ≥ 0. */
+  /**
+   * One crossing for many reads: operations are [fd, offset, length, result]; each result is filled in. Returns how
+   * many results are ≥ 0.
+   */
   readBatch(bufferId: number, operations: Int32Array, count: number): number
   writeBatch(bufferId: number, operations: Int32Array, count: number): number
   recvBatch(bufferId: number, operations: Int32Array, count: number): number
@@ -127,7 +142,10 @@ export interface Kernel {
   /** FIN to the peer; reading goes on. */
   shutdownWrite(fd: number): number
 
-  /** poll(2) over [fd, interest, readiness] triples; fills each readiness; returns how many are non-zero, or -errno. timeoutMs -1 waits for ever. */
+  /**
+   * poll(2) over [fd, interest, readiness] triples; fills each readiness; returns how many are non-zero, or -errno.
+   * timeoutMs -1 waits for ever.
+   */
   poll(entries: Int32Array, count: number, timeoutMs: number): number
 
   /** A descriptor that becomes readable when woken (eventfd or pipe). */

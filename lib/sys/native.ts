@@ -7,10 +7,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { SystemError } from '../base/errors.ts'
-import type { ErrnoName, ErrnoTable, Family, Kernel } from './kernel.ts'
+import type { ErrnoTable, Family, Kernel } from './kernel.ts'
 import type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from './poller.ts'
 import type { Resolver, ResolverAnswer } from './resolver.ts'
+import { systemError } from './system-error.ts'
 
 interface OpenedPoller {
   readonly id: number
@@ -112,21 +112,6 @@ function loadAddon(): Addon {
 }
 
 const addon = loadAddon()
-
-const names = new Map<number, ErrnoName>()
-for (const [name, number] of Object.entries(addon.errno)) {
-  // EDEADLK-like synonyms: the first name of a number is the usual one.
-  if (number > 0 && !names.has(number)) names.set(number, name as ErrnoName)
-}
-
-/** The name of an errno, given as the negative number that a verb returned. */
-export function errnoName(result: number): string {
-  return names.get(-result) ?? `E${-result}`
-}
-
-function systemError(result: number, syscall: string): SystemError {
-  return new SystemError(errnoName(result), result, syscall)
-}
 
 export const kernel: Kernel = {
   errno: Object.freeze(addon.errno),
@@ -241,7 +226,7 @@ export class Poller implements PollerLike {
     refuseUnknownKeys('Poller', options, ['backend', 'capacity'])
     this.backend = checkedBackend(options.backend)
     const opened = addon.pollerOpen(this.backend, checkedCapacity(options.capacity))
-    if (typeof opened === 'number') throw systemError(opened, OPEN_CALL[this.backend] ?? '')
+    if (typeof opened === 'number') throw systemError(kernel, opened, OPEN_CALL[this.backend] ?? '')
     this.fd = opened.fd
     this.ready = opened.ready
     this.#id = opened.id
@@ -287,7 +272,7 @@ export class Poller implements PollerLike {
   #fail(result: number, calls: Readonly<Record<string, string>>): never {
     if (this.#id === 0) throw new Error('Poller is closed')
     void this.#guard
-    throw systemError(result, calls[this.backend] ?? '')
+    throw systemError(kernel, result, calls[this.backend] ?? '')
   }
 }
 
@@ -299,7 +284,7 @@ export class NativeResolver implements Resolver {
 
   constructor() {
     const opened = addon.resolverOpen()
-    if (typeof opened === 'number') throw systemError(opened, 'uv_loop_init')
+    if (typeof opened === 'number') throw systemError(kernel, opened, 'uv_loop_init')
     this.fd = opened.fd
     this.#id = opened.id
     this.#guard = opened.guard
@@ -344,7 +329,7 @@ export class NodeLoop {
 
   constructor(pollerFd: number, callback: (timedOut: boolean) => void) {
     const id = addon.nodeLoopOpen(pollerFd, callback)
-    if (id < 0) throw systemError(id, 'uv_poll_init')
+    if (id < 0) throw systemError(kernel, id, 'uv_poll_init')
     this.#id = id
   }
 

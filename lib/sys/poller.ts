@@ -27,7 +27,10 @@ export interface PollerLike {
   readonly fd: number
   /** [fd, readiness] pairs, filled by `wait`. Borrowed: valid until the next `wait`. */
   readonly ready: Int32Array
-  /** Throws a SystemError (EBADF, EPERM, …) when the descriptor cannot be watched. A descriptor already there is modified. */
+  /**
+   * Throws a SystemError (EBADF, EPERM, …) when the descriptor cannot be watched. A descriptor already there is
+   * modified.
+   */
   add(fd: number, interest: number, options?: PollerAddOptions): void
   /** Adds what is not there. A descriptor that is already closed is not an error. */
   modify(fd: number, interest: number): void

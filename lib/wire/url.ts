@@ -3,10 +3,10 @@
  * whose message says what is wrong; passwords are not repeated in it.
  */
 
-export const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443, ws: 80, wss: 443 }
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443, ws: 80, wss: 443 }
 
 /** tcp: bytes without a protocol; it has no default port. */
-export const Schemes = ['http', 'https', 'ws', 'wss', 'tcp'] as const
+const Schemes = ['http', 'https', 'ws', 'wss', 'tcp'] as const
 export type Scheme = (typeof Schemes)[number]
 
 export interface ParsedUrl {

@@ -9,6 +9,8 @@ export class Framing {
   contentLength = -1
   /** Some Transfer-Encoding is present. */
   transferCoded = false
+  /** Number of transfer codings. */
+  codings = 0
   /** The last transfer coding is chunked. */
   chunked = false
   /** `close` is among the connection options. */
@@ -25,6 +27,7 @@ export class Framing {
   read(headers: HeaderList): void {
     this.contentLength = -1
     this.transferCoded = false
+    this.codings = 0
     this.chunked = false
     this.close = false
     this.keepAlive = false
@@ -88,7 +91,7 @@ export class Framing {
       // Servers that say chunked twice mean it once; curl and llhttp take it so.
       if (this.chunked) this.ambiguous = true
       this.chunked = coding === 'chunked'
-      this.transferCoded = true
+      this.codings++
     }
     // A field without a coding says that there is one, but not which.
     this.transferCoded = true

@@ -201,7 +201,7 @@ export class HeadReader {
 const latin1Slice = Buffer.prototype.latin1Slice
 
 /** Bytes as a string of as many characters; TextDecoder's latin1 is windows-1252 and slower. */
-export function latin1(bytes: Uint8Array, start: number, end: number): string {
+function latin1(bytes: Uint8Array, start: number, end: number): string {
   return latin1Slice.call(bytes, start, end)
 }
 

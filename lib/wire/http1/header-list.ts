@@ -14,12 +14,11 @@ const SPACE = 32
 
 /** True when `text` from `start` to `end` is `lowerCaseName`, whatever the case of its ASCII letters. */
 export function matchesName(text: string, start: number, end: number, lowerCaseName: string): boolean {
-  const length = end - start
-  if (length !== lowerCaseName.length) return false
-  for (let index = 0; index < length; index++) {
-    let code = text.charCodeAt(start + index)
-    if (code >= UPPER_A && code <= UPPER_Z) code += 32
-    if (code !== lowerCaseName.charCodeAt(index)) return false
+  if (end - start !== lowerCaseName.length) return false
+  for (let index = start; index < end; index++) {
+    const code = text.charCodeAt(index)
+    const wanted = lowerCaseName.charCodeAt(index - start)
+    if (code !== wanted && (code + 32 !== wanted || code < UPPER_A || code > UPPER_Z)) return false
   }
   return true
 }
@@ -93,7 +92,7 @@ export class HeaderList {
     for (let at = from * SPAN; at < spans.length; at += SPAN) {
       const start = spans[at] as number
       const end = spans[at + 1] as number
-      if (end - start === lowerCaseName.length && matchesName(this.text, start, end, lowerCaseName)) return at / SPAN
+      if (matchesName(this.text, start, end, lowerCaseName)) return at / SPAN
     }
     return -1
   }

@@ -13,13 +13,7 @@ export const HeadResult = { INCOMPLETE: 0, COMPLETE: 1, INVALID: 2, TOO_MANY_FIE
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult]
 
 /** llhttp's error numbers that are looked at. */
-export const HeadErrno = {
-  INVALID_METHOD: 6,
-  INVALID_URL: 7,
-  INVALID_CONSTANT: 8,
-  INVALID_VERSION: 9,
-  FIELD: 10,
-} as const
+export const HeadErrno = { INVALID_METHOD: 6, INVALID_VERSION: 9, FIELD: 10, HTTP2: 23 } as const
 
 /** What a parser tolerates beyond the grammar. */
 export interface HeadLeniency {
@@ -27,7 +21,9 @@ export interface HeadLeniency {
   readonly bareLineFeed: boolean
   /** Transfer-Encoding beside Content-Length is not refused here; the framing decides (RFC 9112 §6.3). */
   readonly bothLengths: boolean
-  /** A field value may go on in the next line (RFC 9112 §5.2). Lets control characters through: check what comes out. */
+  /**
+   * A field value may go on in the next line (RFC 9112 §5.2). Lets control characters through: check what comes out.
+   */
   readonly foldedLines: boolean
 }
 

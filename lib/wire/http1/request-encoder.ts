@@ -51,7 +51,7 @@ export function writeChunkSize(into: Uint8Array, offset: number, size: number): 
 }
 
 /** The CRLF behind a chunk's data. */
-export function writeChunkEnd(into: Uint8Array, offset: number): number {
+function writeChunkEnd(into: Uint8Array, offset: number): number {
   if (into.length - offset < 2) return -1
   into[offset] = CR
   into[offset + 1] = LF
