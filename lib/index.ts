@@ -32,8 +32,8 @@ export {
 } from './client/transfer-options.ts'
 export { attachToNodeLoop, type NodeLoopAttachment } from './loops/node-loop.ts'
 export { type PollLoopOptions, runPollLoop } from './loops/poll-loop.ts'
-export type { ActivityFunction, NotifyFunction, TimerFunction } from './multi/engine.ts'
 export type { MultiStats, PollFd } from './multi/multi.ts'
+export type { ActivityFunction, NotifyFunction, TimerFunction } from './multi/outside.ts'
 export type { Waker } from './multi/wakeup-line.ts'
 export { type Clock, systemClock } from './sys/clock.ts'
 export {

@@ -7,12 +7,12 @@ import { MultiError } from '../base/errors.ts'
 import { TimerHeap } from '../base/timer-heap.ts'
 import type { Clock } from '../sys/clock.ts'
 import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
-import { Interest } from '../sys/readiness.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import { Facilities, type Facility } from './facility.ts'
 import { InterestMap, Wish } from './interest-map.ts'
 import { GUESSED, type Machine, MachineKind, REPORTED } from './machine.ts'
-import { NOW, OutwardTimer, timeLeft } from './outward-timer.ts'
+import { Outside, type OutsideFunctions, type SocketFunction } from './outside.ts'
+import { NOW, timeLeft } from './outward-timer.ts'
 import { TicketSource } from './pending-queue.ts'
 import { Task } from './task.ts'
 import { TransferBook } from './transfer-book.ts'
@@ -22,11 +22,6 @@ const PASSES_PER_ENTRY = 2
 /** The receive buffer that all machines of a Multi share; four times curl's, since it is not kept per transfer. */
 const SCRATCH_BYTES = 64 * 1024
 
-export type SocketFunction = (fd: number, interest: number, socketData: unknown, subject: object | null) => unknown
-export type TimerFunction = (timeoutMs: number) => unknown
-export type NotifyFunction = (kind: 'message' | 'done') => void
-export type ActivityFunction = (active: boolean) => void
-
 export interface EngineLimits {
   readonly maxIdleConnections: number
   readonly maxHostConnections: number
@@ -34,7 +29,7 @@ export interface EngineLimits {
   readonly watchIdleConnections: boolean
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends OutsideFunctions {
   readonly kernel: Kernel
   readonly clock: Clock
   readonly createResolver: () => Resolver
@@ -54,12 +49,7 @@ export class Engine {
     connections: 0,
     idleConnections: 0,
   }
-  socketFunction: SocketFunction | null = null
-  timerFunction: TimerFunction | null = null
-  notifyFunction: NotifyFunction | null = null
-  activityFunction: ActivityFunction | null = null
-  /** A socket or timer function failed; nothing runs until every transfer was removed. */
-  dead = false
+  readonly outside: Outside
   closed = false
   now = 0
 
@@ -67,7 +57,6 @@ export class Engine {
   readonly #interest: InterestMap
   readonly #wish = new Wish()
   readonly #deadlines = new TimerHeap()
-  readonly #timer = new OutwardTimer()
   readonly #facilities = new Facilities()
   readonly #tasks: (Task | undefined)[] = []
   readonly #freeIds: number[] = []
@@ -76,18 +65,22 @@ export class Engine {
   #deferred: (() => void)[] = []
   /** Name of the public call that is on the stack. */
   #inside: string | null = null
-  #failure: { cause: unknown } | null = null
   #resolver: Resolver | null = null
   #scratch: RegisteredBuffer | null = null
   #keepingAlive = 0
-  #toldActive = false
 
   constructor(options: EngineOptions) {
     this.#options = options
     this.kernel = options.kernel
     this.clock = options.clock
     this.limits = options.limits
-    this.#interest = new InterestMap((fd, interest, data, subject) => this.#tellSocket(fd, interest, data, subject))
+    this.outside = new Outside(options)
+    this.#interest = new InterestMap(this.outside)
+  }
+
+  /** A socket or timer function failed; nothing runs until every transfer was removed. */
+  get dead(): boolean {
+    return this.outside.dead
   }
 
   get isInside(): boolean {
@@ -173,33 +166,22 @@ export class Engine {
     throw new MultiError('RECURSIVE_API_CALL', `${name} was called from inside a callback of ${this.#inside}`)
   }
 
-  setActivityFunction(activityFunction: ActivityFunction | null): void {
-    this.activityFunction = activityFunction
-    this.#toldActive = false
-  }
-
   /** Closes an entry: tells the outside what changed. An error that notifyFunction throws surfaces here, last. */
   leave(): void {
     let thrown: { error: unknown } | null = null
     try {
       this.#applyDeferred()
       this.#interest.flush()
-      if (this.#failure !== null) this.#die(this.#failure.cause)
+      this.#dieOfFailure()
       thrown = this.#dispatchNotifications()
-      this.#tellTimer(this.#deadline())
-      if (this.#failure !== null) {
-        this.#die(this.#failure.cause)
-        thrown ??= this.#dispatchNotifications()
-      }
+      this.outside.tellTimer(this.#deadline(), this.now)
+      if (this.#dieOfFailure()) thrown ??= this.#dispatchNotifications()
       if (this.#options.debug) this.checkInvariants()
     } finally {
       this.#inside = null
     }
-    if (this.#toldActive !== this.active) {
-      this.#toldActive = this.active
-      this.activityFunction?.(this.#toldActive)
-    }
-    if (this.dead && this.book.subjects.size === 0) this.#revive()
+    this.outside.tellActivity(this.active)
+    if (this.dead && this.book.subjects.size === 0) this.outside.revive()
     if (thrown !== null) throw thrown.error
   }
 
@@ -222,10 +204,6 @@ export class Engine {
     }
   }
 
-  timerFired(): void {
-    this.#timer.fired()
-  }
-
   /** Runs what is dirty or due. A machine that stays dirty after the last pass gets its turn at the next entry. */
   runDirty(): void {
     for (let pass = 0; pass < PASSES_PER_ENTRY; pass++) {
@@ -233,7 +211,7 @@ export class Engine {
       if (this.#dirty.length === 0) return
       this.#runPass()
       this.#applyDeferred()
-      if (this.#failure !== null) return
+      if (this.outside.failure !== null) return
     }
   }
 
@@ -262,15 +240,8 @@ export class Engine {
   /** The old function hears REMOVE for all that it knows, the new one everything anew. */
   setSocketFunction(socketFunction: SocketFunction | null): void {
     this.#interest.withdraw()
-    this.socketFunction = socketFunction
+    this.outside.socketFunction = socketFunction
     this.#interest.announceAgain()
-  }
-
-  /** The old function hears that there is no timer, the new one the present deadline. */
-  setTimerFunction(timerFunction: TimerFunction | null): void {
-    this.#tellTimer(Number.POSITIVE_INFINITY)
-    this.timerFunction = timerFunction
-    this.#timer.forget()
   }
 
   /** REMOVEs and closes everything; afterwards nothing is ever called again. */
@@ -282,12 +253,12 @@ export class Engine {
     this.book.clear(this)
     this.#facilities.close()
     this.#interest.flush()
-    if (!this.dead) this.#tellTimer(this.#deadline())
+    this.outside.tellTimer(Number.POSITIVE_INFINITY, this.now)
     this.#resolver?.close()
     if (this.#scratch !== null) this.kernel.release(this.#scratch.id)
     this.#deferred = []
     this.#inside = null
-    if (this.#toldActive) this.activityFunction?.(false)
+    this.outside.tellActivity(false)
   }
 
   /** Invariant 5: a live machine has an interest, a deadline, or is dirty or dormant. */
@@ -373,41 +344,16 @@ export class Engine {
     return this.#dirty.length > 0 ? NOW : this.#deadlines.next
   }
 
-  #tellTimer(deadline: number): void {
-    if (this.timerFunction === null || this.dead) return
-    const timeoutMs = this.#timer.move(deadline, this.now)
-    if (timeoutMs === null) return
-    try {
-      if (this.timerFunction(timeoutMs) === -1) this.#failure ??= { cause: new Error('timerFunction returned -1') }
-    } catch (cause) {
-      this.#failure ??= { cause }
-    }
-  }
-
-  #tellSocket(fd: number, interest: number, socketData: unknown, subject: object | null): void {
-    if (this.socketFunction === null) return
-    // A dead multi still takes back what it announced, and asks for nothing new.
-    if (this.dead && interest !== Interest.REMOVE) return
-    try {
-      if (this.socketFunction(fd, interest, socketData, subject) !== -1) return
-      this.#failure ??= { cause: new Error(`socketFunction returned -1 for descriptor ${fd}`) }
-    } catch (cause) {
-      this.#failure ??= { cause }
-    }
-  }
-
-  #die(cause: unknown): void {
-    this.dead = true
-    this.#abortAll(cause)
+  /** A socket or timer function failed: every machine ends, and the Multi is dead until it is empty. */
+  #dieOfFailure(): boolean {
+    const { failure } = this.outside
+    if (failure === null) return false
+    this.outside.dead = true
     this.#applyDeferred()
+    this.#abortAll(failure.cause)
     this.#interest.flush()
-    this.#failure = null
-  }
-
-  /** Empty again after a failure: as new. */
-  #revive(): void {
-    this.dead = false
-    this.#timer.forget()
+    this.outside.failure = null
+    return true
   }
 
   #abortTask(task: Task, cause: unknown): void {
@@ -426,9 +372,8 @@ export class Engine {
   #dispatchNotifications(): { error: unknown } | null {
     let thrown: { error: unknown } | null = null
     for (let kind = this.book.takeNotification(); kind !== undefined; kind = this.book.takeNotification()) {
-      if (this.notifyFunction === null) continue
       try {
-        this.notifyFunction(kind)
+        this.outside.notifyFunction?.(kind)
       } catch (error) {
         thrown ??= { error }
       }

@@ -48,16 +48,19 @@ class Watch {
   }
 }
 
-export type Tell = (fd: number, interest: number, socketData: unknown, subject: object | null) => void
+/** Who hears of changes. */
+export interface InterestListener {
+  tellSocket(fd: number, interest: number, socketData: unknown, subject: object | null): void
+}
 
 export class InterestMap {
   readonly #watches: (Watch | undefined)[] = []
   readonly #changed: Watch[] = []
-  readonly #tell: Tell
+  readonly #listener: InterestListener
   #size = 0
 
-  constructor(tell: Tell) {
-    this.#tell = tell
+  constructor(listener: InterestListener) {
+    this.#listener = listener
   }
 
   get size(): number {
@@ -125,7 +128,7 @@ export class InterestMap {
     }
     if (watch.told === Interest.NONE) return
     watch.told = Interest.NONE
-    this.#tell(fd, Interest.REMOVE, watch.socketData, null)
+    this.#listener.tellSocket(fd, Interest.REMOVE, watch.socketData, null)
   }
 
   /** REMOVE for everything that was announced; the wishes stay. */
@@ -133,7 +136,7 @@ export class InterestMap {
     for (const watch of this.#watches) {
       if (watch === undefined || watch.told === Interest.NONE) continue
       watch.told = Interest.NONE
-      this.#tell(watch.fd, Interest.REMOVE, watch.socketData, null)
+      this.#listener.tellSocket(watch.fd, Interest.REMOVE, watch.socketData, null)
     }
   }
 
@@ -182,7 +185,7 @@ export class InterestMap {
 
   #announce(watch: Watch, interest: number): void {
     watch.told = interest
-    this.#tell(watch.fd, interest, watch.socketData, watch.users[0]?.machine.subject ?? null)
+    this.#listener.tellSocket(watch.fd, interest, watch.socketData, watch.users[0]?.machine.subject ?? null)
   }
 }
 

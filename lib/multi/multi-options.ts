@@ -13,6 +13,7 @@ import { defaults } from '../sys/defaults.ts'
 import type { Kernel } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import type { EngineOptions } from './engine.ts'
+import type { SocketFunction } from './outside.ts'
 
 /**
  * Idle connections kept for reuse. curl keeps four per transfer added; a fixed number does not evict warm ones in a
@@ -90,6 +91,10 @@ export function engineOptions(options: MultiOptions<never>): EngineOptions {
   checkOptions('Multi options', options, CHECKS)
   const { resolver } = options
   return {
+    socketFunction: (options.socketFunction as SocketFunction | null | undefined) ?? null,
+    timerFunction: options.timerFunction ?? null,
+    notifyFunction: options.notifyFunction ?? null,
+    activityFunction: options.activityFunction ?? null,
     kernel: options.kernel ?? defaults.kernel,
     clock: options.clock ?? defaults.clock,
     createResolver: resolver === undefined ? defaults.createResolver : () => resolver,

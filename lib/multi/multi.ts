@@ -7,9 +7,10 @@ import { MultiError } from '../base/errors.ts'
 import { isFunctionOrNull, isInteger, wrongType } from '../base/options.ts'
 import { POLL_STRIDE } from '../sys/kernel.ts'
 import { Readiness, SOCKET_TIMEOUT } from '../sys/readiness.ts'
-import { Engine, type NotifyFunction, type SocketFunction, type TimerFunction } from './engine.ts'
+import { Engine } from './engine.ts'
 import type { Message } from './message-queue.ts'
 import { engineOptions, type MultiOptions } from './multi-options.ts'
+import type { ActivityFunction, NotifyFunction, SocketFunction, TimerFunction } from './outside.ts'
 import { attachment, isSubject, type Subject } from './subject.ts'
 import { type Waker, WakeupLine } from './wakeup-line.ts'
 
@@ -56,10 +57,6 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   /** Throws TypeError or RangeError for a wrong or unknown option. Opens nothing. */
   constructor(options: MultiOptions<SubjectType> = {}) {
     this.#engine = new Engine(engineOptions(options))
-    this.#engine.socketFunction = (options.socketFunction as SocketFunction | null | undefined) ?? null
-    this.#engine.timerFunction = options.timerFunction ?? null
-    this.#engine.notifyFunction = options.notifyFunction ?? null
-    this.#engine.activityFunction = options.activityFunction ?? null
     this.#wakeup = new WakeupLine(this.#engine.kernel)
   }
 
@@ -77,22 +74,22 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   setTimerFunction(timerFunction: TimerFunction | null): void {
     isFunctionOrNull('timerFunction', timerFunction)
     const engine = this.#engine
-    this.#apply('setTimerFunction', () => engine.setTimerFunction(timerFunction))
+    this.#apply('setTimerFunction', () => engine.outside.setTimerFunction(timerFunction, engine.now))
   }
 
   setNotifyFunction(notifyFunction: NotifyFunction | null): void {
     isFunctionOrNull('notifyFunction', notifyFunction)
     const engine = this.#engine
     this.#apply('setNotifyFunction', () => {
-      engine.notifyFunction = notifyFunction
+      engine.outside.notifyFunction = notifyFunction
     })
   }
 
   /** The new function is told at once when the Multi is active. */
-  setActivityFunction(activityFunction: ((active: boolean) => void) | null): void {
+  setActivityFunction(activityFunction: ActivityFunction | null): void {
     isFunctionOrNull('activityFunction', activityFunction)
     const engine = this.#engine
-    this.#apply('setActivityFunction', () => engine.setActivityFunction(activityFunction))
+    this.#apply('setActivityFunction', () => engine.outside.setActivityFunction(activityFunction))
   }
 
   /**
@@ -138,7 +135,7 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     if (!Number.isInteger(fd) || fd < SOCKET_TIMEOUT) isFd('fd', fd)
     if ((readiness & ANY_READINESS) !== readiness) isReadiness('readiness', readiness)
     engine.enter('socketAction')
-    if (fd === SOCKET_TIMEOUT) engine.timerFired()
+    if (fd === SOCKET_TIMEOUT) engine.outside.timerFired()
     else engine.markReady(fd, readiness)
     engine.runDirty()
     engine.leave()
@@ -153,7 +150,7 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     engine.enter('socketActionBatch')
     for (let i = 0; i < count; i++) {
       const fd = pairs[2 * i] as number
-      if (fd === SOCKET_TIMEOUT) engine.timerFired()
+      if (fd === SOCKET_TIMEOUT) engine.outside.timerFired()
       else engine.markReady(fd, (pairs[2 * i + 1] as number) & ANY_READINESS)
     }
     engine.runDirty()
@@ -165,7 +162,7 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   socketAll(): number {
     const engine = this.#engine
     engine.enter('socketAll')
-    engine.timerFired()
+    engine.outside.timerFired()
     engine.announceAgain()
     engine.markAll()
     engine.runDirty()
@@ -179,7 +176,6 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   perform(): number {
     const engine = this.#engine
     engine.enter('perform')
-    engine.timerFired()
     engine.markAll()
     engine.runDirty()
     engine.leave()

@@ -55,7 +55,7 @@ export class TransferBook {
     engine.retire(task)
     state.completion = new Completion(subject, error)
     const turnedNonEmpty = this.messages.push(state.completion)
-    if (engine.notifyFunction === null) return
+    if (engine.outside.notifyFunction === null) return
     this.#notifications.push('done')
     if (turnedNonEmpty) this.#notifications.push('message')
   }

@@ -13,7 +13,7 @@ export const HeadResult = { INCOMPLETE: 0, COMPLETE: 1, INVALID: 2, TOO_MANY_FIE
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult]
 
 /** llhttp's error numbers that are looked at. */
-export const HeadErrno = { INVALID_METHOD: 6, INVALID_VERSION: 9, FIELD: 10, HTTP2: 23 } as const
+export const HeadErrno = { INVALID_METHOD: 6, INVALID_VERSION: 9, FIELD: 10 } as const
 
 /** What a parser tolerates beyond the grammar. */
 export interface HeadLeniency {
@@ -189,7 +189,7 @@ export class HeadParser {
     return this.run(bytes, start, end)
   }
 
-  /** Parses the trailer section of a chunked body: the fields of a head without its first line. */
+  /** Parses the trailer section of a chunked body, fields without a first line. For parsers of RESPONSE only. */
   parseTrailers(bytes: Uint8Array, start: number, end: number): HeadResult {
     this.begin()
     currentView(this.exports).set(TRAILER_PREFACE, windowAddress)

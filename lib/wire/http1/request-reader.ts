@@ -8,7 +8,7 @@ import { Framing } from './framing.ts'
 import { type HeadGrammar, HeadReader, HeadStatus, headGrammar } from './head-reader.ts'
 import { HeaderList } from './header-list.ts'
 import { HeadErrno, MessageType } from './llhttp.ts'
-import { isTarget, isTokenCode } from './syntax.ts'
+import { isTarget, isToken } from './syntax.ts'
 
 export const RequestEvent = { NEED_MORE: 0, HEAD: 2, DATA: 3, TRAILERS: 4, END: 5, ERROR: 6, CLOSED: 7 } as const
 export type RequestEvent = (typeof RequestEvent)[keyof typeof RequestEvent]
@@ -33,7 +33,7 @@ export interface RequestFault {
 const HEAD_BYTES_MAX = 32 * 1024
 const TRAILER_BYTES_MAX = 16 * 1024
 const NO_BYTES = new Uint8Array(0)
-const SPACE = 32
+const CR = 13
 const LF = 10
 
 const State = { HEAD: 0, BODY: 1, END: 2, FAILED: 3, CLOSED: 4 } as const
@@ -83,7 +83,9 @@ export class RequestReader {
   constructor(options: RequestReaderOptions = {}) {
     const grammar: HeadGrammar = headGrammar(MessageType.REQUEST, options.strict ?? true)
     this.head = new HeadReader(grammar, options.headBytesMax ?? HEAD_BYTES_MAX, false)
-    this.body = new BodyReader(grammar, options.trailerBytesMax ?? TRAILER_BYTES_MAX)
+    // Trailers are read as the fields of a response: those have no first line that could be refused.
+    const trailerGrammar = headGrammar(MessageType.RESPONSE, options.strict ?? true)
+    this.body = new BodyReader(trailerGrammar, options.trailerBytesMax ?? TRAILER_BYTES_MAX)
   }
 
   /** Ready for the next request on the connection; bytes that are not used yet stay. */
@@ -146,7 +148,7 @@ export class RequestReader {
         return this.readHead()
       case HeadStatus.TOO_LARGE:
         // Without a line end it was the target that did not fit.
-        if (this.firstByteAfter(start, isLineEnd) < 0) return this.fail(414, 'request line too long')
+        if (!this.firstLine(start).endsWith('\n')) return this.fail(414, 'request line too long')
         return this.fail(431, 'request head too large')
       case HeadStatus.INVALID:
         return this.failHead(start)
@@ -165,34 +167,28 @@ export class RequestReader {
   }
 
   private failHead(start: number): RequestEvent {
-    const { errno, reason } = this.head
-    if (errno === HeadErrno.HTTP2 || errno === HeadErrno.INVALID_VERSION) {
+    const line = this.firstLine(start)
+    const version = / HTTP\/(\d\.?\d?)/.exec(line)
+    if (
+      line.startsWith('PRI ') ||
+      (version !== null && !'1.1'.startsWith(version[1] as string) && version[1] !== '1.0')
+    ) {
       return this.fail(505, 'HTTP version of the request is not supported')
     }
     // llhttp knows the registered methods only; any other token may be a method that somebody knows.
-    const methodEnd = errno === HeadErrno.INVALID_METHOD ? this.firstByteAfter(start, isNotToken) : -1
-    if (methodEnd > 0 && this.byteAt(start, methodEnd) === SPACE) return this.fail(501, 'unknown request method')
-    return this.fail(400, `invalid request head: ${reason}`)
+    const method = line.split(' ', 1)[0] as string
+    if (this.head.errno === HeadErrno.INVALID_METHOD && isToken(method)) return this.fail(501, 'unknown request method')
+    return this.fail(400, `invalid request head: ${this.head.reason}`)
   }
 
-  /** Index, in the head that began in what is kept or at `start`, of the first byte that `matches`; -1 without one. */
-  private firstByteAfter(start: number, matches: (byte: number) => boolean): number {
-    const from = this.head.keptLength > 0 ? 0 : this.leadingEnd(start)
-    const length = this.head.keptLength > 0 ? this.head.keptLength : this.end - from
-    for (let index = 0; index < length; index++) if (matches(this.byteAt(start, index))) return index
-    return -1
-  }
-
-  private byteAt(start: number, index: number): number {
-    if (this.head.keptLength > 0) return (this.head.kept as Uint8Array)[index] as number
-    return this.bytes[this.leadingEnd(start) + index] as number
-  }
-
-  /** Where the first line begins: empty lines before it are passed over. */
-  private leadingEnd(start: number): number {
-    let at = start
-    while (at < this.end && (this.bytes[at] === 13 || this.bytes[at] === LF)) at++
-    return at
+  /** What came of the first line of the head that is kept or began at `start`, with its line end. */
+  private firstLine(start: number): string {
+    const { kept, keptLength } = this.head
+    const bytes = kept !== null && keptLength > 0 ? kept.subarray(0, keptLength) : this.bytes.subarray(start, this.end)
+    // Empty lines before it are passed over.
+    const from = bytes.findIndex((byte) => byte !== CR && byte !== LF)
+    const lineEnd = bytes.indexOf(LF, from)
+    return Buffer.from(bytes.subarray(from, lineEnd < 0 ? bytes.length : lineEnd + 1)).toString('latin1')
   }
 
   private readHead(): RequestEvent {
@@ -289,12 +285,4 @@ export class RequestReader {
     this.error = { status, message, cutOff }
     return RequestEvent.ERROR
   }
-}
-
-function isLineEnd(byte: number): boolean {
-  return byte === LF
-}
-
-function isNotToken(byte: number): boolean {
-  return !isTokenCode(byte)
 }
