@@ -1,6 +1,6 @@
 /**
- * What the fields of a head say about the length of the body and about the connection (RFC 9112 §6 and
- * §9.3). The same for requests and responses; what follows from it is for their readers. One `Framing` is filled again for each head.
+ * What the fields of a head say about the length of the body and about the connection (RFC 9112 §6, §9.3). It is the
+ * same for requests and responses; what follows from it is for their readers. A `Framing` is filled anew for each head.
  */
 import { type HeaderList, matchesName } from './header-list.ts'
 

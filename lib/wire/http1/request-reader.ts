@@ -18,7 +18,7 @@ export interface RequestReaderOptions {
   readonly headBytesMax?: number
   /** Default 16 KiB. */
   readonly trailerBytesMax?: number
-  /** Refuses bare LF and folded lines. Default true: proxies and servers that differ in this can be played off. */
+  /** Refuses field lines that are folded or end in LF alone. Default true: who reads them differently can be misled. */
   readonly strict?: boolean
 }
 
@@ -200,6 +200,8 @@ export class RequestReader {
     if (text.charCodeAt(version + 5) !== 49 || minor > 1) {
       return this.fail(505, `HTTP version ${text.slice(version + 5, version + 8)} is not supported`)
     }
+    // Where LF alone may end a line, llhttp takes two of them behind the version for one.
+    if (text.charCodeAt(version + 8) !== CR) return this.fail(400, 'request line does not end in CRLF')
     this.httpVersion = minor === 1 ? '1.1' : '1.0'
     // Constants need no new string.
     this.method = text.startsWith('GET ') ? 'GET' : text.slice(0, text.indexOf(' '))

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ResponseEvent, ResponseReader } from '../../../lib/wire/http1/response-reader.ts'
 import { bytesOf, EVENTS_MAX, eachByte, readPieces } from '../../unit/wire/read-events.ts'
 
+const EARLY = 'HTTP/1.1 103 Early\r\nA: b\r\n\r\n'
 const token = fc.stringMatching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,12}$/)
 const value = fc.stringMatching(/^[!-~\x80-\xff]([ -~\t\x80-\xff]{0,20}[!-~\x80-\xff])?$/)
 const framingNames = /^(content-length|transfer-encoding|connection|proxy-connection|upgrade)$/i
@@ -26,7 +27,7 @@ const closedBody = body.map((text) => ({ text: `\r\n${text}`, body: text }))
 const response = fc
   .tuple(fc.integer({ min: 0, max: 2 }), fields, fc.oneof(chunkedBody, fixedBody, closedBody))
   .map(([informational, pairs, content]) => ({
-    text: `${'HTTP/1.1 103 Early\r\nA: b\r\n\r\n'.repeat(informational)}HTTP/1.1 200 OK\r\n${lines(pairs)}${content.text}`,
+    text: `${EARLY.repeat(informational)}HTTP/1.1 200 OK\r\n${lines(pairs)}${content.text}`,
     body: content.body,
     pairs,
   }))

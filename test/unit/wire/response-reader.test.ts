@@ -108,7 +108,8 @@ describe('heads', () => {
 
   it('reads on after informational heads', () => {
     const { events, body } = readText(
-      `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nContent-Length: 9\r\n\r\n${OK}Content-Length: 2\r\n\r\nok`,
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\nContent-Length: 9\r\n\r\n' +
+        `${OK}Content-Length: 2\r\n\r\nok`,
     )
     expect(events.map((event) => event.slice(0, 14))).toEqual([
       '["informationa',
