@@ -1,0 +1,52 @@
+/**
+ * A worker thread that runs a TypeScript file of this repository on any Node: the file and all that it imports by a
+ * relative path are transpiled into a directory under dist/, and removed when the worker has ended.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { Worker, type WorkerOptions } from 'node:worker_threads'
+import * as ts from 'typescript'
+import { root } from '../support/source-tree.ts'
+
+const IMPORT = /(?:from|import)\s*'(\.{1,2}\/[^']+\.ts)'/g
+
+export function startTypeScriptWorker(file: string, options: WorkerOptions = {}): Worker {
+  const directory = makeDirectory()
+  transpileClosure(file, directory)
+  const worker = new Worker(join(directory, file.replace(/\.ts$/, '.js')), options)
+  worker.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  return worker
+}
+
+function makeDirectory(): string {
+  const parent = join(root, 'dist')
+  mkdirSync(parent, { recursive: true })
+  const directory = mkdtempSync(join(parent, 'worker-'))
+  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }\n')
+  return directory
+}
+
+function transpileClosure(entry: string, directory: string): void {
+  const queue = [entry]
+  const seen = new Set(queue)
+  for (const file of queue) {
+    const text = readFileSync(join(root, file), 'utf8')
+    const { outputText } = ts.transpileModule(text, {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2023,
+        module: ts.ModuleKind.ESNext,
+        verbatimModuleSyntax: true,
+        rewriteRelativeImportExtensions: true,
+      },
+    })
+    const output = join(directory, file.replace(/\.ts$/, '.js'))
+    mkdirSync(dirname(output), { recursive: true })
+    writeFileSync(output, outputText)
+    for (const [, path = ''] of text.matchAll(IMPORT)) {
+      const imported = relative(root, resolve(root, dirname(file), path))
+      if (seen.has(imported)) continue
+      seen.add(imported)
+      queue.push(imported)
+    }
+  }
+}
