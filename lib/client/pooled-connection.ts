@@ -56,7 +56,9 @@ export class PooledConnection implements Machine {
 
   /** Takes it out of idleness for a transfer. False when it turned out to be dead; it is closed then. */
   becomeBusy(now: number): boolean {
-    const isDoubtful = this.#task.readiness !== 0 || now - this.#checkedAt >= CHECK_AGE_MS
+    // Of one that nobody watches, nothing was reported, whatever came.
+    const isWatched = this.#engine.limits.watchIdleConnections
+    const isDoubtful = !isWatched || this.#task.readiness !== 0 || now - this.#checkedAt >= CHECK_AGE_MS
     if (isDoubtful && !this.stream.checkIdle()) return false
     this.idle = false
     this.#task.readiness = 0
