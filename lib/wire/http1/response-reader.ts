@@ -122,6 +122,16 @@ export class ResponseReader {
     this.head.reset()
   }
 
+  /** Forgets the connection, so that the reader can be kept for another; idle connections need none. Then `reset`. */
+  recycle(): void {
+    this.bytes = NO_BYTES
+    this.dataBytes = NO_BYTES
+    this.consumed = 0
+    this.end = 0
+    this.eof = false
+    this.head.reset()
+  }
+
   receive(bytes: Uint8Array, start: number, end: number): void {
     this.bytes = bytes
     this.consumed = start

@@ -295,6 +295,18 @@ describe('reuse of the connection', () => {
     expect([reader.dataStart, reader.dataEnd]).toEqual([bytes.length - 3, bytes.length])
   })
 
+  it('forgets the connection when it is recycled', () => {
+    const reader = new ResponseReader()
+    const bytes = bytesOf(`${OK}Content-Le`)
+    reader.reset('GET')
+    reader.receive(bytes, 0, bytes.length)
+    expect(reader.nextEvent()).toBe(ResponseEvent.NEED_MORE)
+    reader.receiveEof()
+    reader.recycle()
+    reader.reset('GET')
+    expect([reader.nextEvent(), reader.unread()]).toEqual([ResponseEvent.NEED_MORE, 0])
+  })
+
   it('serves several readers in turn', () => {
     const first = new ResponseReader()
     const second = new ResponseReader()
