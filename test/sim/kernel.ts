@@ -125,7 +125,7 @@ export class SimKernel extends KernelCore implements Kernel {
     let answer: SocketAddress | null = null
     const result = this.onSocket('peerAddress', fd, (socket) => {
       if (socket.state !== 'connected' || socket.remote === null || socket.isOver) return fail('ENOTCONN')
-      answer = socket.remote
+      answer = socket.isUnix ? (socket.peer?.local ?? socket.remote) : socket.remote
       return 0
     })
     return result < 0 ? result : (answer as unknown as SocketAddress)

@@ -62,7 +62,8 @@ export class Network {
     const chosen = port === 0 ? this.#freePort(socket, address) : port
     if (this.#conflict(socket, address, chosen, false)) return fail('EADDRINUSE')
     this.#hold(socket, { family, address, port: chosen })
-    socket.isBoundByUser = true
+    socket.hasChosenPort = port !== 0
+    socket.hasChosenAddress = !WILDCARDS.has(address)
     return 0
   }
 
@@ -101,6 +102,7 @@ export class Network {
   connect(socket: StreamSocket, family: Family, address: string, port: number): number {
     if (!this.#isAddress(family, address)) return fail('EINVAL')
     if (socket.isUnix) return family === Family.UNIX ? this.#connectUnix(socket, address) : fail('EINVAL')
+    if (socket.isSpoilt) return fail('EINVAL')
     switch (socket.state) {
       case 'connecting':
         return fail('EALREADY')
@@ -109,10 +111,11 @@ export class Network {
       case 'connected':
         if (socket.connectReported) return fail('EISCONN')
         socket.connectReported = true
-        return 0
+        return socket.isOver ? -(socket.takeError() || SIM_ERRNO.ECONNABORTED) : 0
       case 'failed': {
         const error = socket.takeError() || SIM_ERRNO.ECONNABORTED
         socket.state = 'fresh'
+        if (socket.hasLostPort && !socket.hasChosenAddress) this.#letGo(socket)
         return -error
       }
       default:
@@ -241,8 +244,15 @@ export class Network {
   #hold(socket: StreamSocket, local: SocketAddress): void {
     socket.local = local
     socket.hasLostPort = false
+    socket.isRebound = socket.isOver
     this.#bound.add(socket)
     socket.onClosed = () => this.#bound.delete(socket)
+  }
+
+  #letGo(socket: StreamSocket): void {
+    socket.onClosed?.()
+    socket.onClosed = null
+    socket.local = null
   }
 
   #autobind(socket: StreamSocket, target = ''): void {

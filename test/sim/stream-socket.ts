@@ -23,7 +23,10 @@ export class StreamSocket extends OpenFile {
   readonly options: Map<number, number> = new Map()
   state: SocketState = 'fresh'
   local: SocketAddress | null = null
-  isBoundByUser = false
+  hasChosenAddress = false
+  hasChosenPort = false
+  /** Bound once more after its connection was over. */
+  isRebound = false
   /** A port that the user did not ask for is given back when the connection breaks: bind may come again. */
   hasLostPort = false
   remote: SocketAddress | null = null
@@ -32,6 +35,8 @@ export class StreamSocket extends OpenFile {
   pendingError = 0
   /** The first `connect` after a connection was made still answers 0. */
   connectReported = false
+  /** Shut down before the outcome of its connect was asked for: it never connects again. */
+  isSpoilt = false
   writeShut = false
   wasReset = false
   lingerZero = false
@@ -65,7 +70,7 @@ export class StreamSocket extends OpenFile {
   }
 
   get mayBind(): boolean {
-    return this.local === null || this.hasLostPort || (this.isOver && !this.isBoundByUser)
+    return this.local === null || this.hasLostPort || (this.isOver && !this.hasChosenPort && !this.isRebound)
   }
 
   /** Joins two sockets; each becomes connected when the caller says so. */
@@ -100,7 +105,7 @@ export class StreamSocket extends OpenFile {
 
   failConnect(errno: number): void {
     this.state = 'failed'
-    this.hasLostPort = !this.isBoundByUser
+    this.hasLostPort = !this.hasChosenPort
     this.pendingError = errno
     this.changed()
   }
@@ -125,7 +130,7 @@ export class StreamSocket extends OpenFile {
 
   breakNow(): void {
     this.wasReset = true
-    this.hasLostPort = !this.isBoundByUser
+    this.hasLostPort = !this.hasChosenPort
     this.writeShut = true
     this.outgoing?.discard()
     if (this.incoming) this.incoming.isDeaf = true
@@ -185,7 +190,11 @@ export class StreamSocket extends OpenFile {
 
   shutdownWrite(): number {
     if (this.state === 'listening' || (this.isUnix && this.state !== 'connected')) return 0
-    if (this.state !== 'connected' || this.isOver) return this.isUnix ? 0 : fail('ENOTCONN')
+    if (this.state !== 'connected' || this.isOver) {
+      this.isSpoilt = this.state !== 'fresh' && !this.connectReported
+      return this.isUnix ? 0 : fail('ENOTCONN')
+    }
+    this.connectReported = true
     this.writeShut = true
     this.outgoing?.finish()
     this.activity++
