@@ -80,7 +80,9 @@ export class ResponseReceiver {
   close(): void {
     if (this.#endOfStream) return
     const idle = this.#engine.facility(readers)
-    if (this.#settings.maxHeadBytes === HEAD_BYTES_MAX && idle.length < IDLE_READERS_MAX) idle.push(this.reader)
+    if (this.#settings.maxHeadBytes !== HEAD_BYTES_MAX || idle.length >= IDLE_READERS_MAX) return
+    this.reader.recycle()
+    idle.push(this.reader)
   }
 
   #read(): ReceiveStatus {
