@@ -59,8 +59,6 @@ export class ResponseReceiver {
     this.#flow = flow
     this.reader = takeReader(engine, settings)
     this.reader.reset(settings.method)
-    // It may come from another connection, whose unused bytes are none of this one's.
-    this.reader.receive(NOTHING, 0, 0)
   }
 
   run(readiness: number): ReceiveStatus {
@@ -76,9 +74,8 @@ export class ResponseReceiver {
     return this.#read()
   }
 
-  /** Gives the reader back, unless it has seen the end of its stream, which it never forgets. */
+  /** Gives the reader back, to serve any connection: it takes nothing along. */
   close(): void {
-    if (this.#endOfStream) return
     const idle = this.#engine.facility(readers)
     if (this.#settings.maxHeadBytes !== HEAD_BYTES_MAX || idle.length >= IDLE_READERS_MAX) return
     this.reader.recycle()
