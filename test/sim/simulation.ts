@@ -95,6 +95,7 @@ export function simulate(seed: number, options: SimulationOptions = {}): Simulat
       if (poller.size > 0) wrong.push(`${poller.size} descriptors still watched`)
       if (loops.some((loop) => loop.watched > 0)) wrong.push('descriptors announced and never removed')
       if (loops.some((loop) => loop.isTimerArmed)) wrong.push('a timer is still armed')
+      if (kernel.buffersHeld > 0) wrong.push(`${kernel.buffersHeld} buffers still held`)
       if (resolver.outstanding > 0) wrong.push(`${resolver.outstanding} lookups outstanding`)
       if (wrong.length > 0) throw new Error(`not quiescent:\n  ${wrong.join('\n  ')}`)
     },
