@@ -31,7 +31,7 @@ export class ConnectionPool {
   /** Asks for a connection to the origin of that key. `fresh` never takes an idle one. */
   request(task: Task, key: string, fresh: boolean, now: number): Lease {
     const origin = this.#origins.get(key) ?? new Origin(key, this.#engine.tickets)
-    const lease = new Lease(task, origin)
+    const lease = new Lease(task, origin, fresh)
     if (!fresh && this.#grantIdle(lease, now)) return lease
     const { maxHostConnections, maxTotalConnections } = this.#engine.limits
     if (origin.connections >= maxHostConnections && fresh) this.#evict(origin.idle[0])
@@ -62,13 +62,13 @@ export class ConnectionPool {
       return
     }
     const next = this.#nextWaiter(origin)
-    if (next !== null && next.origin === origin) {
+    if (next !== null && next.origin === origin && !next.fresh) {
       connection.uses++
       this.#grant(next, connection)
       return
     }
     if (next !== null) {
-      // Somebody has waited longer for the total limit than anybody here: this connection makes room.
+      // Whoever has waited longest needs the room and not this connection: it is of another origin, or wants a fresh one.
       connection.close()
       this.#discount(origin)
       this.#grantPermit(next)

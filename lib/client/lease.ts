@@ -19,11 +19,14 @@ export type LeaseState = (typeof LeaseState)[keyof typeof LeaseState]
 export class Lease {
   readonly task: Task
   readonly origin: Origin
+  /** Wants no connection that was used before. */
+  readonly fresh: boolean
   state: LeaseState = LeaseState.NONE
   connection: PooledConnection | null = null
 
-  constructor(task: Task, origin: Origin) {
+  constructor(task: Task, origin: Origin, fresh: boolean) {
     this.task = task
     this.origin = origin
+    this.fresh = fresh
   }
 }
