@@ -2,4 +2,6 @@
 export class Flow {
   receivePaused = false
   sendPaused = false
+  /** Since the last look at whether anything moved. */
+  resumed = false
 }

@@ -41,7 +41,7 @@ export class HttpExchange {
     this.#engine = engine
     this.#stream = stream
     this.#flow = flow
-    this.#sender = new RequestSender(engine, stream, settings, info)
+    this.#sender = new RequestSender(engine, stream, settings, info, flow)
     this.#receiver = new ResponseReceiver(engine, stream, settings, info, flow)
   }
 

@@ -12,6 +12,7 @@ import {
   writeLastChunk,
   writeLatin1,
 } from '../wire/http1/request-encoder.ts'
+import type { Flow } from './flow.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import { PAUSE } from './transfer-options.ts'
 import { headerPairs, type TransferSettings } from './transfer-settings.ts'
@@ -54,6 +55,7 @@ export class RequestSender {
   readonly #stream: ByteStream
   readonly #settings: TransferSettings
   readonly #info: TransferInfo
+  readonly #flow: Flow
   #stage: Stage = Stage.BODY
   #pending: Uint8Array = NOTHING
   #pendingAt = 0
@@ -62,11 +64,12 @@ export class RequestSender {
   #bodyGiven = 0
   #chunk: Uint8Array = NOTHING
 
-  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo) {
+  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
     this.#engine = engine
     this.#stream = stream
     this.#settings = settings
     this.#info = info
+    this.#flow = flow
   }
 
   /** The first send, out of the engine's scratch memory; what it did not take is copied. */
@@ -135,6 +138,8 @@ export class RequestSender {
       this.#stage = Stage.END
       return SendStatus.YIELDED
     }
+    // Paused inside the callback: it is not asked again, whatever the budget allows.
+    if (this.#flow.sendPaused) return SendStatus.PAUSED
     const most = bodyLength < 0 ? PIECE_BYTES_MAX : Math.min(PIECE_BYTES_MAX, bodyLength - this.#bodyGiven)
     this.pulled = true
     const piece: unknown = body(most)

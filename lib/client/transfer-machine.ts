@@ -251,7 +251,11 @@ export class TransferMachine implements Machine {
   #checkIdle(now: number): void {
     const { idleTimeoutMs } = this.#settings
     const moved = this.#info.bytesReceived + this.#info.bytesSent + this.#info.headBytes
-    const isPaused = this.#exchange?.dormant ?? false
+    const exchange = this.#exchange as HttpExchange
+    const { flow } = this.subject
+    // Time that the user took does not count, nor what was left of the period when it ended.
+    const isPaused = exchange.dormant || (flow.sendPaused && !exchange.sent) || flow.resumed
+    flow.resumed = false
     if (moved === this.#idleMark && !isPaused) {
       this.#fail('OPERATION_TIMEDOUT', `no byte moved for ${idleTimeoutMs} ms, ${this.#describeBytes()}`)
       return

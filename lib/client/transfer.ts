@@ -65,6 +65,7 @@ export class Transfer implements Subject {
     const { receive, send } = directions('resume', what)
     if (receive) this.#flow.receivePaused = false
     if (send) this.#flow.sendPaused = false
+    this.#flow.resumed = true
     this.#touch('resume')
   }
 
