@@ -1,6 +1,6 @@
 /**
- * Runs transfers to their end on one loop and keeps all that a test may want to know of each: the completion, the heads,
- * how many bytes and their SHA-256. Bodies themselves are kept up to a bound.
+ * Runs transfers to their end on one loop and keeps all that a test may want to know of each: the completion, the
+ * heads, how many bytes and their SHA-256. Bodies themselves are kept up to a bound.
  */
 import { createHash } from 'node:crypto'
 import { type Message, type Multi, type ResponseHead, Transfer, type TransferOptions } from '../../lib/index.ts'

@@ -1,4 +1,4 @@
-/** A server in a process of its own that answers GET /name with the bytes that stand under that name, right or wrong. */
+/** A server in a process of its own that answers GET /name with what stands under that name, byte for byte. */
 import { rmSync, writeFileSync } from 'node:fs'
 import { type ChildServer, makeDirectory, startModule } from './child-server.ts'
 
