@@ -59,9 +59,11 @@ export function readCommandLine(parameters: readonly string[]): CommandLine {
   }
 }
 
-function parse(args: readonly string[]): ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>> {
+type Parsed = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>
+
+function parse(parameters: readonly string[]): Parsed {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
+    return parseArgs({ args: [...parameters], options: OPTIONS, allowPositionals: true })
   } catch (error) {
     // The rest is advice about dashes.
     throw new Error((error as Error).message.split(/\.\s/)[0])
