@@ -99,14 +99,16 @@ class Rig {
       createResolver: () => this.resolver,
       limits,
       debug: true,
+      socketFunction: (fd, interest) => {
+        if (interest === Interest.REMOVE) this.#poller.remove(fd)
+        else this.#poller.modify(fd, interest)
+      },
+      timerFunction: (timeoutMs) => {
+        this.#deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.world.now + timeoutMs
+      },
+      notifyFunction: null,
+      activityFunction: null,
     })
-    this.engine.socketFunction = (fd, interest) => {
-      if (interest === Interest.REMOVE) this.#poller.remove(fd)
-      else this.#poller.modify(fd, interest)
-    }
-    this.engine.timerFunction = (timeoutMs) => {
-      this.#deadline = timeoutMs < 0 ? Number.POSITIVE_INFINITY : this.world.now + timeoutMs
-    }
   }
 
   /** A host whose addresses do, in turn, what their words say. */
@@ -146,7 +148,7 @@ class Rig {
       const count = this.#poller.wait(waitMs)
       world.runPlans()
       this.enter(() => {
-        if (count === 0) this.engine.timerFired()
+        if (count === 0) this.engine.outside.timerFired()
         const { ready } = this.#poller
         for (let i = 0; i < count; i++) this.engine.markReady(ready[2 * i] as number, ready[2 * i + 1] as number)
       })
