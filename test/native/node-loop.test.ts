@@ -14,15 +14,18 @@ function never(): Promise<never> {
 }
 
 /** Runs a script in a process of its own, with a poller on Node's loop. */
-function runChild(script: string): { status: number | null; stdout: string; stderr: string } {
+function runChild(script: string, variables: object = {}): { status: number | null; stdout: string; stderr: string } {
   const prelude = `
     const addon = require(process.env.SOCKMUX_TEST_ADDON)
     const poller = addon.pollerOpen(Object.keys(addon.pollerBackends)[0], 8)
     const open = (callback) => addon.nodeLoopOpen(poller.fd, callback)
   `
-  const env = { ...process.env, SOCKMUX_TEST_ADDON: addonPath() }
+  const env = { ...process.env, SOCKMUX_TEST_ADDON: addonPath(), ...variables }
   return spawnSync(process.execPath, ['-e', prelude + script], { env, timeout: 15_000, encoding: 'utf8' })
 }
+
+/** A process that ends in the middle frees nothing, which the leak check of a sanitizer build must not mind. */
+const ABRUPT = { ASAN_OPTIONS: `${process.env['ASAN_OPTIONS'] ?? ''}:detect_leaks=0` }
 
 describeWhen(hasDescriptor, 'a poller on Node’s loop', 'the platform has poll(2) only', () => {
   it('calls back when a descriptor is ready', async () => {
@@ -150,9 +153,9 @@ describeWhen(hasDescriptor, 'a poller on Node’s loop', 'the platform has poll(
 
   it('keeps the process alive while it is ref’d', () => {
     // The timer of Node is unref’d: it fires only when something else keeps the process alive.
-    const probe = 'setTimeout(() => process.exit(7), 100).unref();'
-    expect(runChild(`open(() => {}); ${probe}`).status).toBe(7)
-    expect(runChild(`addon.nodeLoopUnref(open(() => {})); ${probe}`).status).toBe(0)
+    const probe = 'setTimeout(() => { process.exitCode = 7; addon.nodeLoopClose(id) }, 100).unref();'
+    expect(runChild(`const id = open(() => {}); ${probe}`).status).toBe(7)
+    expect(runChild(`const id = open(() => {}); addon.nodeLoopUnref(id); ${probe}`).status).toBe(0)
     expect(runChild(`const id = open(() => {}); addon.nodeLoopUnref(id); addon.nodeLoopRef(id); ${probe}`).status).toBe(
       7,
     )
@@ -160,11 +163,9 @@ describeWhen(hasDescriptor, 'a poller on Node’s loop', 'the platform has poll(
   })
 
   it('does not keep the process alive with its timer alone', () => {
-    for (const ms of [0, 1, 60_000]) {
-      const child = runChild(
-        `const id = open(() => process.exit(9)); addon.nodeLoopUnref(id); addon.nodeLoopSetTimer(id, ${ms})`,
-      )
-      expect([0, ms === 0 ? 9 : 0]).toContain(child.status)
+    for (const ms of [1, 60_000]) {
+      const child = runChild(`const id = open(() => {}); addon.nodeLoopUnref(id); addon.nodeLoopSetTimer(id, ${ms})`)
+      expect([child.status, child.stderr]).toEqual([0, ''])
     }
   })
 
@@ -187,16 +188,16 @@ describeWhen(hasDescriptor, 'a poller on Node’s loop', 'the platform has poll(
   })
 
   it('ends the process by an exception that nobody handles', () => {
-    const child = runChild(`const id = open(() => { throw new Error('unhandled') }); addon.nodeLoopSetTimer(id, 0)`)
+    const child = runChild(
+      `const id = open(() => { throw new Error('unhandled') }); addon.nodeLoopSetTimer(id, 0)`,
+      ABRUPT,
+    )
     expect(child.status).toBe(1)
     expect(child.stderr).toContain('Error: unhandled')
   })
 
   it('ends cleanly when the process does', () => {
-    const child = runChild(`
-      const id = open(() => process.exit(3))
-      addon.nodeLoopSetTimer(id, 1)
-    `)
+    const child = runChild('const id = open(() => process.exit(3)); addon.nodeLoopSetTimer(id, 1)', ABRUPT)
     expect([child.status, child.stderr]).toEqual([3, ''])
   })
 })

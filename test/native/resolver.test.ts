@@ -245,9 +245,9 @@ describeWhen(process.platform === 'linux' && compiler !== null, 'a lookup in fli
     const source = join(directory, 'slow.c')
     const library = join(directory, 'slow.so')
     writeFileSync(source, SLOW)
-    const compiled = spawnSync(compiler ?? 'cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'], {
-      timeout: 30_000,
-    })
+    const parameters = ['-shared', '-fPIC', '-o', library, source, '-ldl']
+    // What a sanitizer build preloads is not for the compiler.
+    const compiled = spawnSync(compiler ?? 'cc', parameters, { env: { PATH: process.env['PATH'] }, timeout: 30_000 })
     expect(String(compiled.stderr)).toBe('')
     const preload = [process.env['LD_PRELOAD'], library].filter((path) => path !== undefined && path !== '').join(':')
     const env = { ...process.env, LD_PRELOAD: preload, SOCKMUX_TEST_ADDON: addonPath() }
