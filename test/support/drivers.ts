@@ -30,14 +30,14 @@ const pollLoop: Driver = {
     const isEnough = until ?? (() => multi.running === 0)
     const end = performance.now() + limitMs
     let isLate = false
-    runPollLoop(multi, {
-      maxWaitMs: STEP_MS,
-      until: () => {
-        onStep?.()
-        isLate = performance.now() > end
-        return isLate || isEnough()
-      },
-    })
+    const isOver = (): boolean => {
+      onStep?.()
+      isLate = performance.now() > end
+      return isLate || isEnough()
+    }
+    // The loop ends as well when nothing needs it any more; that may not be what is waited for.
+    do runPollLoop(multi, { maxWaitMs: STEP_MS, until: isOver })
+    while (!isOver())
     if (isLate) throw new Error(`not done within ${limitMs} ms: ${describeState(multi)}`)
   },
 }
