@@ -72,7 +72,7 @@ const EV_WRITE = 0x04
 const EV_PERSIST = 0x10
 const EVLOOP_ONCE = 0x01
 const EVENT_CALLBACK = koffi.pointer(koffi.proto('void (int fd, short what, void *argument)'))
-const TIMEVAL = koffi.struct({ tv_sec: 'long', tv_usec: 'long' })
+const TIMEVAL = koffi.pointer(koffi.struct({ tv_sec: 'long', tv_usec: 'long' }))
 
 export const LIBEVENT = { file: 'libevent-2.1.so.7', packages: 'libevent-2.1-7 (libevent-2.1-7t64 since Debian 13)' }
 
@@ -99,7 +99,7 @@ export function loadLibevent(file: string = LIBEVENT.file): Libevent {
     event_base_loop: library.func('event_base_loop', 'int', ['void *', 'int']),
     event_base_free: library.func('event_base_free', 'void', ['void *']),
     event_new: library.func('event_new', 'void *', ['void *', 'int', 'short', EVENT_CALLBACK, 'void *']),
-    event_add: library.func('event_add', 'int', ['void *', koffi.pointer(TIMEVAL)]),
+    event_add: library.func('event_add', 'int', ['void *', TIMEVAL]),
     event_del: library.func('event_del', 'int', ['void *']),
     event_free: library.func('event_free', 'void', ['void *']),
   }

@@ -1,6 +1,6 @@
 /**
- * A Multi in Node's own loop, beside timers, promises and servers of the same program. Copy `plugIntoNodeLoop`, which is
- * one call: a descriptor cannot be watched from JavaScript, so the library does it, with one handle for all of them.
+ * A Multi in Node's own loop, beside timers, promises and servers of the same program. Copy `plugIntoNodeLoop`, which
+ * is one call: a descriptor cannot be watched from JavaScript, so the library does it, with one handle for all of them.
  */
 import { performance } from 'node:perf_hooks'
 import { attachToNodeLoop, type Multi } from '../lib/index.ts' // in your program: from 'sockmux'

@@ -1,4 +1,4 @@
-/** What a subject, the process that runs one loop, is told on its stdin and says line by line on its stdout, as JSON. */
+/** What a subject, the process that runs one loop, is told on its stdin and says on its stdout: JSON, a line each. */
 export interface Job {
   /** A name of loop-choice.ts. */
   readonly loop: string

@@ -3,8 +3,13 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import koffi from 'koffi'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bodyBytes } from '../../examples/body.ts'
+import { plugIntoGlib } from '../../examples/glib.ts'
+import { plugIntoLibevent } from '../../examples/libevent.ts'
+import type { Plug } from '../../examples/loop.ts'
+import { Multi, Transfer } from '../../lib/index.ts'
 import { describeWhen, describeWithLibrary, findLibrary, findPeer } from '../support/peers.ts'
 import { root } from '../support/source-tree.ts'
 
@@ -13,6 +18,7 @@ const GLIB = 'libglib-2.0.so.0'
 const BUILD_MS_MAX = 180_000
 const RUN_MS_MAX = 60_000
 const ENDING_MS_MAX = 5_000
+const DEAD_URL = 'http://127.0.0.1:1/'
 // More than can be fetched before the test has killed what it wants to kill.
 const ENDLESS = '100000'
 
@@ -26,7 +32,6 @@ interface Run {
 /** What the report of a loop is tested for; the whole is LoopReport in scripts/main-job/report.ts. */
 interface LoopFigures {
   readonly loop: string
-  readonly name: string
   readonly transfers: number
   readonly failed: number
   readonly bytes: number
@@ -95,11 +100,8 @@ function isRunning(pid: number): boolean {
 function expectedDigest(): string {
   const all = createHash('sha256')
   for (let index = 0; index < 200; index++) {
-    all.update(
-      createHash('sha256')
-        .update(bodyBytes(index, (index * 97) % 20_000))
-        .digest(),
-    )
+    const body = bodyBytes(index, (index * 97) % 20_000)
+    all.update(createHash('sha256').update(body).digest())
   }
   return all.digest('hex')
 }
@@ -128,12 +130,37 @@ async function expectErrorsWithoutOrigin(name: string): Promise<void> {
   expect(result.stdout).toMatch(/^first failure +[A-Z_]+: /m)
 }
 
-beforeAll(() => {
-  const built = spawnSync(process.execPath, [join('scripts', 'build.mjs'), '--quiet'], {
-    cwd: root,
-    encoding: 'utf8',
-    timeout: BUILD_MS_MAX,
+/** One transfer after the other, each in a loop of its own, to a port where nobody listens. */
+function expectPlugsInTurn(plug: Plug): void {
+  for (let i = 0; i < 3; i++) {
+    const multi = new Multi()
+    const loop = plug(multi)
+    multi.add(new Transfer({ url: DEAD_URL }))
+    loop.run?.()
+    expect(multi.infoRead()?.error).toMatchObject({ code: 'COULDNT_CONNECT', cause: { code: 'ECONNREFUSED' } })
+    loop.close()
+    multi.close()
+    expect(koffi.stats().callbacks).toBe(0)
+  }
+}
+
+function expectThrownByRun(plug: Plug): void {
+  const thrown = new Error('from notifyFunction')
+  const multi = new Multi({
+    notifyFunction() {
+      throw thrown
+    },
   })
+  const loop = plug(multi)
+  for (let i = 0; i < 3; i++) multi.add(new Transfer({ url: DEAD_URL }))
+  expect(() => loop.run?.()).toThrow(thrown)
+  loop.close()
+  multi.close()
+}
+
+beforeAll(() => {
+  const options = { cwd: root, encoding: 'utf8', timeout: BUILD_MS_MAX } as const
+  const built = spawnSync(process.execPath, [join('scripts', 'build.mjs'), '--quiet'], options)
   if (built.status !== 0) throw new Error(`the build failed: ${built.error?.message ?? ''}\n${built.stderr}`)
 }, BUILD_MS_MAX)
 
@@ -187,6 +214,10 @@ describeWithLibrary(LIBEVENT, () => {
   })
 
   it('ends with errors when the origin is killed', { timeout: RUN_MS_MAX }, () => expectErrorsWithoutOrigin('libevent'))
+
+  it('can be plugged into again, and holds no callback afterwards', () => expectPlugsInTurn(plugIntoLibevent))
+
+  it('lets no exception into C: run throws it', () => expectThrownByRun(plugIntoLibevent))
 })
 
 describeWithLibrary(GLIB, () => {
@@ -195,6 +226,10 @@ describeWithLibrary(GLIB, () => {
   })
 
   it('ends with errors when the origin is killed', { timeout: RUN_MS_MAX }, () => expectErrorsWithoutOrigin('glib'))
+
+  it('can be plugged into again, and holds no callback afterwards', () => expectPlugsInTurn(plugIntoGlib))
+
+  it('lets no exception into C: run throws it', () => expectThrownByRun(plugIntoGlib))
 })
 
 describe('the main job', { timeout: RUN_MS_MAX }, () => {
@@ -277,8 +312,7 @@ describe('the main job', { timeout: RUN_MS_MAX }, () => {
 describe('the main job with URLs', { timeout: RUN_MS_MAX }, () => {
   it('prints a line for each, and ends with status 1 when one failed', async () => {
     const server = await serve()
-    const dead = 'http://127.0.0.1:1/'
-    const result = await runMainJob([`${server.url}/a`, `${server.url}/missing`, `${server.url}/cut`, dead])
+    const result = await runMainJob([`${server.url}/a`, `${server.url}/missing`, `${server.url}/cut`, DEAD_URL])
     server.close()
     expect(result.status).toBe(1)
     expect(result.stderr).toBe('')
