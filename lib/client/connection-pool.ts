@@ -4,8 +4,7 @@
  * queue, who waits for the total in one queue for all. An origin in whose queue somebody waits has no idle connection.
  */
 import type { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
-import type { Facility } from '../multi/facility.ts'
+import type { Facility, Host } from '../multi/host.ts'
 import { PendingQueue } from '../multi/pending-queue.ts'
 import type { Task } from '../multi/task.ts'
 import { Lease, LeaseState } from './lease.ts'
@@ -13,8 +12,8 @@ import { Origin } from './origin.ts'
 import { PooledConnection } from './pooled-connection.ts'
 
 export class ConnectionPool {
-  readonly #engine: Engine
-  readonly #origins = new Map<string, Origin>()
+  readonly #host: Host
+  readonly #origins = new Map<string, Origin<PooledConnection>>()
   readonly #leases = new Map<Task, Lease>()
   readonly #waitingForTotal: PendingQueue
   #connections = 0
@@ -23,17 +22,17 @@ export class ConnectionPool {
   #newest: PooledConnection | null = null
   #idleCount = 0
 
-  constructor(engine: Engine) {
-    this.#engine = engine
-    this.#waitingForTotal = new PendingQueue(engine.tickets)
+  constructor(host: Host) {
+    this.#host = host
+    this.#waitingForTotal = new PendingQueue(host.tickets)
   }
 
   /** Asks for a connection to the origin of that key. `fresh` never takes an idle one. */
   request(task: Task, key: string, fresh: boolean, now: number): Lease {
-    const origin = this.#origins.get(key) ?? new Origin(key, this.#engine.tickets)
+    const origin = this.#origins.get(key) ?? new Origin<PooledConnection>(key, this.#host.tickets)
     const lease = new Lease(task, origin, fresh)
     if (!fresh && this.#grantIdle(lease, now)) return lease
-    const { maxHostConnections, maxTotalConnections } = this.#engine.limits
+    const { maxHostConnections, maxTotalConnections } = this.#host.limits
     if (origin.connections >= maxHostConnections && fresh) this.#evict(origin.idle[0])
     if (origin.connections >= maxHostConnections) return this.#wait(lease, origin.waiting)
     if (this.#connections >= maxTotalConnections) this.#evict(this.#oldest ?? undefined)
@@ -44,7 +43,7 @@ export class ConnectionPool {
 
   /** A permit was used: this stream is the connection from now on. */
   opened(lease: Lease, stream: ByteStream): PooledConnection {
-    const connection = new PooledConnection(this.#engine, this, lease.origin, stream)
+    const connection = new PooledConnection(this.#host, this, lease.origin, stream)
     lease.connection = connection
     lease.state = LeaseState.CONNECTION
     return connection
@@ -68,11 +67,12 @@ export class ConnectionPool {
       return
     }
     if (next !== null) {
-      // Whoever has waited longest needs the room and not this connection: it is of another origin, or wants a fresh one.
+      // Whoever has waited longest needs the room and not this connection: it is of another origin, or wants a fresh
+      // one.
       connection.close()
       this.#discount(origin)
       this.#grantPermit(next)
-      this.#engine.markDirty(next.task)
+      this.#host.markDirty(next.task)
       return
     }
     this.#shelve(connection, now)
@@ -114,14 +114,14 @@ export class ConnectionPool {
     lease.origin.connections++
     this.#origins.set(lease.origin.key, lease.origin)
     this.#connections++
-    this.#engine.counters.connections = this.#connections
+    this.#host.counters.connections = this.#connections
     lease.state = LeaseState.PERMIT
   }
 
   #grant(lease: Lease, connection: PooledConnection): void {
     lease.connection = connection
     lease.state = LeaseState.CONNECTION
-    this.#engine.markDirty(lease.task)
+    this.#host.markDirty(lease.task)
   }
 
   #wait(lease: Lease, queue: PendingQueue): Lease {
@@ -130,7 +130,7 @@ export class ConnectionPool {
     lease.origin.waiters++
     this.#origins.set(lease.origin.key, lease.origin)
     this.#leases.set(lease.task, lease)
-    this.#engine.counters.pending++
+    this.#host.counters.pending++
     return lease
   }
 
@@ -143,27 +143,27 @@ export class ConnectionPool {
   #forgetWaiter(lease: Lease): void {
     this.#leases.delete(lease.task)
     lease.origin.waiters--
-    this.#engine.counters.pending--
+    this.#host.counters.pending--
   }
 
   /** A connection of that origin is gone: whoever has waited longest and can use the slot may open one. */
-  #slotFreed(origin: Origin): void {
+  #slotFreed(origin: Origin<PooledConnection>): void {
     this.#discount(origin)
     const next = this.#nextWaiter(origin)
     if (next === null) return
     this.#grantPermit(next)
-    this.#engine.markDirty(next.task)
+    this.#host.markDirty(next.task)
   }
 
   /** Takes the next one off its queue; null when nobody can use a slot that fell free at that origin. */
-  #nextWaiter(origin: Origin): Lease | null {
+  #nextWaiter(origin: Origin<PooledConnection>): Lease | null {
     for (;;) {
       const ofTotal = this.#waitingForTotal.firstTicket
       const ofOrigin = origin.waiting.firstTicket
       if (ofTotal === Number.POSITIVE_INFINITY && ofOrigin === Number.POSITIVE_INFINITY) return null
       const task = (ofOrigin < ofTotal ? origin.waiting.shift() : this.#waitingForTotal.shift()) as Task
       const lease = this.#leases.get(task) as Lease
-      if (lease.origin !== origin && lease.origin.connections >= this.#engine.limits.maxHostConnections) {
+      if (lease.origin !== origin && lease.origin.connections >= this.#host.limits.maxHostConnections) {
         // Its origin filled up meanwhile: it waits there now.
         lease.origin.waiting.push(task)
         continue
@@ -173,10 +173,10 @@ export class ConnectionPool {
     }
   }
 
-  #discount(origin: Origin): void {
+  #discount(origin: Origin<PooledConnection>): void {
     origin.connections--
     this.#connections--
-    this.#engine.counters.connections = this.#connections
+    this.#host.counters.connections = this.#connections
     if (origin.isEmpty) this.#origins.delete(origin.key)
   }
 
@@ -188,7 +188,7 @@ export class ConnectionPool {
   }
 
   #shelve(connection: PooledConnection, now: number): void {
-    const { maxIdleConnections } = this.#engine.limits
+    const { maxIdleConnections } = this.#host.limits
     if (maxIdleConnections === 0) {
       connection.close()
       this.#discount(connection.origin)
@@ -199,7 +199,7 @@ export class ConnectionPool {
     if (this.#newest !== null) this.#newest.newer = connection
     else this.#oldest = connection
     this.#newest = connection
-    this.#engine.counters.idleConnections = ++this.#idleCount
+    this.#host.counters.idleConnections = ++this.#idleCount
     connection.origin.idle.push(connection)
     connection.becomeIdle(now)
   }
@@ -212,11 +212,11 @@ export class ConnectionPool {
     else this.#newest = older
     connection.older = null
     connection.newer = null
-    this.#engine.counters.idleConnections = --this.#idleCount
+    this.#host.counters.idleConnections = --this.#idleCount
     const { idle } = connection.origin
     if (idle.at(-1) === connection) idle.pop()
     else idle.splice(idle.indexOf(connection), 1)
   }
 }
 
-export const connectionPool: Facility<ConnectionPool> = { create: (engine) => new ConnectionPool(engine) }
+export const connectionPool: Facility<ConnectionPool> = { create: (host) => new ConnectionPool(host) }

@@ -4,7 +4,7 @@
  */
 import type { TransferCodeName } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
+import type { Host } from '../multi/host.ts'
 import { Interest } from '../sys/readiness.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { Flow } from './flow.ts'
@@ -27,7 +27,7 @@ export class HttpExchange {
   /** After DONE: the stream can carry another exchange. */
   reusable = false
   sent = false
-  readonly #engine: Engine
+  readonly #host: Host
   readonly #stream: ByteStream
   readonly #flow: Flow
   readonly #sender: RequestSender
@@ -37,12 +37,12 @@ export class HttpExchange {
   /** -errno with which sending failed. The answer may be here all the same. */
   #sendResult = 0
 
-  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
-    this.#engine = engine
+  constructor(host: Host, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+    this.#host = host
     this.#stream = stream
     this.#flow = flow
-    this.#sender = new RequestSender(engine, stream, settings, info, flow)
-    this.#receiver = new ResponseReceiver(engine, stream, settings, info, flow)
+    this.#sender = new RequestSender(host, stream, settings, info, flow)
+    this.#receiver = new ResponseReceiver(host, stream, settings, info, flow)
   }
 
   /** Sends what can be sent at once. Nothing is read yet: the answer cannot be here. */
@@ -135,12 +135,12 @@ export class HttpExchange {
       if (error === null) throw new Error('a reader that failed says why')
       return this.#sendResult !== 0 && !reader.started ? this.#failSend() : this.#fail(error.code, error.message)
     }
-    const cause = systemError(this.#engine.kernel, result, 'recv', this.#stream.peer ?? undefined)
+    const cause = systemError(this.#host.kernel, result, 'recv', this.#stream.peer ?? undefined)
     return this.#fail('RECV_ERROR', `receiving failed: ${cause.message}`, cause)
   }
 
   #failSend(): ExchangeStatus {
-    const cause = systemError(this.#engine.kernel, this.#sendResult, 'send', this.#stream.peer ?? undefined)
+    const cause = systemError(this.#host.kernel, this.#sendResult, 'send', this.#stream.peer ?? undefined)
     return this.#fail('SEND_ERROR', `sending failed: ${cause.message}`, cause)
   }
 

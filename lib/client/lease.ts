@@ -18,13 +18,13 @@ export type LeaseState = (typeof LeaseState)[keyof typeof LeaseState]
 
 export class Lease {
   readonly task: Task
-  readonly origin: Origin
+  readonly origin: Origin<PooledConnection>
   /** Wants no connection that was used before. */
   readonly fresh: boolean
   state: LeaseState = LeaseState.NONE
   connection: PooledConnection | null = null
 
-  constructor(task: Task, origin: Origin, fresh: boolean) {
+  constructor(task: Task, origin: Origin<PooledConnection>, fresh: boolean) {
     this.task = task
     this.origin = origin
     this.fresh = fresh

@@ -1,11 +1,10 @@
 /** What the pool knows of one destination: its idle connections, how many there are in all, and who waits for one. */
 import { PendingQueue, type TicketSource } from '../multi/pending-queue.ts'
-import type { PooledConnection } from './pooled-connection.ts'
 
-export class Origin {
+export class Origin<Connection> {
   readonly key: string
   /** The one used last is last: it is the warmest and is taken first. */
-  readonly idle: PooledConnection[] = []
+  readonly idle: Connection[] = []
   /** Idle, in use, and being opened. */
   connections = 0
   /** Over the limit of this origin. */

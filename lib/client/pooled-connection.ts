@@ -5,10 +5,10 @@
  */
 import { TimerTable } from '../base/timer-table.ts'
 import type { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
-import { GUESSED, type InterestSet, type Machine, MachineKind, REPORTED, type Task } from '../multi/machine.ts'
+import type { Host } from '../multi/host.ts'
+import { GUESSED, type InterestSet, type Machine, MachineKind, REPORTED } from '../multi/machine.ts'
+import type { Task } from '../multi/task.ts'
 import { Interest } from '../sys/readiness.ts'
-import type { ConnectionPool } from './connection-pool.ts'
 import type { Origin } from './origin.ts'
 
 /** Longest time a connection stays idle: curl's default of MAXAGE_CONN. */
@@ -19,14 +19,20 @@ const IDLE_MAX_MS = 118_000
 const CHECK_AGE_MS = 1000
 const IDLE_TIMER = 0
 
+/** Where it is kept. */
+export interface Pool {
+  /** An idle connection is of no use any more: forget it, then close it. */
+  discard(connection: PooledConnection): void
+}
+
 export class PooledConnection implements Machine {
   readonly kind: MachineKind = MachineKind.BACKGROUND
   readonly subject = null
   readonly timers: TimerTable = new TimerTable(1)
-  readonly origin: Origin
+  readonly origin: Origin<PooledConnection>
   readonly stream: ByteStream
-  readonly #engine: Engine
-  readonly #pool: ConnectionPool
+  readonly #host: Host
+  readonly #pool: Pool
   readonly #task: Task
   /** Neighbours on the pool's list of idle connections, oldest first. */
   older: PooledConnection | null = null
@@ -37,12 +43,12 @@ export class PooledConnection implements Machine {
   /** Requests that it has answered. */
   uses = 0
 
-  constructor(engine: Engine, pool: ConnectionPool, origin: Origin, stream: ByteStream) {
-    this.#engine = engine
+  constructor(host: Host, pool: Pool, origin: Origin<PooledConnection>, stream: ByteStream) {
+    this.#host = host
     this.#pool = pool
     this.origin = origin
     this.stream = stream
-    this.#task = engine.spawn(this)
+    this.#task = host.spawn(this)
   }
 
   becomeIdle(now: number): void {
@@ -51,26 +57,26 @@ export class PooledConnection implements Machine {
     this.#checkedAt = now
     // Left armed while in use: on a warm connection the deadline then stands still, and no timer is told anything.
     if (this.timers.at(IDLE_TIMER) === Number.POSITIVE_INFINITY) this.timers.set(IDLE_TIMER, now + IDLE_MAX_MS)
-    this.#engine.settle(this.#task)
+    this.#host.settle(this.#task)
   }
 
   /** Takes it out of idleness for a transfer. False when it turned out to be dead; it is closed then. */
   becomeBusy(now: number): boolean {
     // Of one that nobody watches, nothing was reported, whatever came.
-    const isWatched = this.#engine.limits.watchIdleConnections
+    const isWatched = this.#host.limits.watchIdleConnections
     const isDoubtful = !isWatched || this.#task.readiness !== 0 || now - this.#checkedAt >= CHECK_AGE_MS
     if (isDoubtful && !this.stream.checkIdle()) return false
     this.idle = false
     this.#task.readiness = 0
     this.uses++
-    this.#engine.settle(this.#task)
+    this.#host.settle(this.#task)
     return true
   }
 
   /** Closes the stream; the pool has forgotten it already. */
   close(): void {
     this.stream.close()
-    this.#engine.retire(this.#task)
+    this.#host.retire(this.#task)
   }
 
   start(): void {}
@@ -90,7 +96,7 @@ export class PooledConnection implements Machine {
   }
 
   interest(into: InterestSet): void {
-    if (this.idle && this.#engine.limits.watchIdleConnections) this.stream.interest(Interest.READABLE, into)
+    if (this.idle && this.#host.limits.watchIdleConnections) this.stream.interest(Interest.READABLE, into)
   }
 
   get dormant(): boolean {

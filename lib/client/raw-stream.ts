@@ -5,7 +5,7 @@
  */
 import { TransferError } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
+import type { Host } from '../multi/host.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 import type { Lease } from './lease.ts'
@@ -14,45 +14,45 @@ import type { Lease } from './lease.ts'
 export const WOULD_BLOCK = -1
 
 export class RawStream {
-  readonly #engine: Engine
+  readonly #host: Host
   readonly #pool: ConnectionPool
   readonly #lease: Lease
   readonly #stream: ByteStream
 
-  constructor(engine: Engine, pool: ConnectionPool, lease: Lease) {
-    this.#engine = engine
+  constructor(host: Host, pool: ConnectionPool, lease: Lease) {
+    this.#host = host
     this.#pool = pool
     this.#lease = lease
     this.#stream = lease.connection?.stream as ByteStream
   }
 
   send(bytes: Uint8Array): number {
-    this.#engine.refuseInside('send')
+    this.#host.refuseInside('send')
     if (bytes.length === 0) return 0
     return this.#judge(this.#stream.sendBytes(bytes, 0, bytes.length), 'SEND_ERROR', 'send')
   }
 
   receive(into: Uint8Array): number {
-    this.#engine.refuseInside('receive')
+    this.#host.refuseInside('receive')
     if (into.length === 0) return 0
-    const { scratch } = this.#engine
+    const { scratch } = this.#host
     const received = this.#stream.recv(scratch.id, 0, Math.min(into.length, scratch.bytes.length))
     if (received > 0) into.set(scratch.bytes.subarray(0, received))
     return this.#judge(received, 'RECV_ERROR', 'recv')
   }
 
   shutdownWrite(): void {
-    this.#engine.refuseInside('shutdownWrite')
+    this.#host.refuseInside('shutdownWrite')
     this.#judge(this.#stream.shutdownWrite(), 'SEND_ERROR', 'shutdown')
   }
 
   close(): void {
-    this.#pool.cancel(this.#lease, this.#engine.now)
+    this.#pool.cancel(this.#lease, this.#host.now)
   }
 
   #judge(result: number, code: 'SEND_ERROR' | 'RECV_ERROR', syscall: string): number {
     if (result >= 0) return result
-    const { kernel } = this.#engine
+    const { kernel } = this.#host
     if (result === -kernel.errno.EAGAIN) return WOULD_BLOCK
     const cause = systemError(kernel, result, syscall, this.#stream.peer ?? undefined)
     throw new TransferError(code, cause.message, cause)

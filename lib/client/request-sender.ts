@@ -4,7 +4,7 @@
  * callback pauses, or when its budget is used up, and goes on from there.
  */
 import type { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
+import type { Host } from '../multi/host.ts'
 import {
   CHUNK_OVERHEAD_MAX,
   fieldLines,
@@ -45,13 +45,13 @@ const NOTHING = new Uint8Array(0)
 export class RequestSender {
   /** -errno of the send that failed. */
   result = 0
-  /** What the body callback did wrong. What it throws goes through, and the engine aborts the transfer with it. */
+  /** What the body callback did wrong. What it throws goes through, and the host aborts the transfer with it. */
   misuse: Error | null = null
   /** The kernel took a byte of it: the peer may have seen the request. */
   touched = false
   /** The callback was asked: the body cannot be sent a second time. */
   pulled = false
-  readonly #engine: Engine
+  readonly #host: Host
   readonly #stream: ByteStream
   readonly #settings: TransferSettings
   readonly #info: TransferInfo
@@ -64,18 +64,18 @@ export class RequestSender {
   #bodyGiven = 0
   #chunk: Uint8Array = NOTHING
 
-  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
-    this.#engine = engine
+  constructor(host: Host, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+    this.#host = host
     this.#stream = stream
     this.#settings = settings
     this.#info = info
     this.#flow = flow
   }
 
-  /** The first send, out of the engine's scratch memory; what it did not take is copied. */
+  /** The first send, out of the host's scratch memory; what it did not take is copied. */
   start(): SendStatus {
     const { head, body } = this.#settings
-    const { scratch } = this.#engine
+    const { scratch } = this.#host
     let end = writeLatin1(scratch.bytes, 0, head)
     if (end < 0) {
       this.#pending = Buffer.from(head, 'latin1')
@@ -93,7 +93,7 @@ export class RequestSender {
       if (body.length > 0) this.#debug('dataOut', body)
     } else if (body === null) this.#stage = Stage.END
     const sent = this.#stream.send(scratch.id, 0, end)
-    if (sent < 0 && sent !== -this.#engine.kernel.errno.EAGAIN) return this.#fail(sent)
+    if (sent < 0 && sent !== -this.#host.kernel.errno.EAGAIN) return this.#fail(sent)
     if (sent > 0) this.touched = true
     if (sent === end) {
       this.#info.bytesSent += end - headEnd
@@ -114,7 +114,7 @@ export class RequestSender {
       }
       const left = this.#pending.length - this.#pendingAt
       const sent = this.#stream.sendBytes(this.#pending, this.#pendingAt, left)
-      if (sent < 0) return sent === -this.#engine.kernel.errno.EAGAIN ? SendStatus.BLOCKED : this.#fail(sent)
+      if (sent < 0) return sent === -this.#host.kernel.errno.EAGAIN ? SendStatus.BLOCKED : this.#fail(sent)
       this.touched = true
       this.#pendingAt += sent
       if (this.#pendingBody < 0) this.#info.bytesSent += sent

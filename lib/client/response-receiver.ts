@@ -1,11 +1,10 @@
 /**
- * Receives one response: reads into the engine's scratch memory, lets the codec find events, hands them to the user's
+ * Receives one response: reads into the host's scratch memory, lets the codec find events, hands them to the user's
  * callbacks. A pause in the middle of what was read keeps the rest in memory of its own, until it goes on. Readers of
  * responses are kept for reuse, so that a connection at rest holds none.
  */
 import type { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
-import type { Facility } from '../multi/facility.ts'
+import type { Facility, Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
 import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
 import type { Flow } from './flow.ts'
@@ -45,19 +44,19 @@ export class ResponseReceiver {
   #endOfStream = false
   /** The last run stopped with more to read. */
   #mayHaveMore = false
-  readonly #engine: Engine
+  readonly #host: Host
   readonly #stream: ByteStream
   readonly #settings: TransferSettings
   readonly #info: TransferInfo
   readonly #flow: Flow
 
-  constructor(engine: Engine, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
-    this.#engine = engine
+  constructor(host: Host, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+    this.#host = host
     this.#stream = stream
     this.#settings = settings
     this.#info = info
     this.#flow = flow
-    this.reader = takeReader(engine, settings)
+    this.reader = takeReader(host, settings)
     this.reader.reset(settings.method)
   }
 
@@ -76,14 +75,14 @@ export class ResponseReceiver {
 
   /** Gives the reader back, to serve any connection: it takes nothing along. */
   close(): void {
-    const idle = this.#engine.facility(readers)
+    const idle = this.#host.facility(readers)
     if (this.#settings.maxHeadBytes !== HEAD_BYTES_MAX || idle.length >= IDLE_READERS_MAX) return
     this.reader.recycle()
     idle.push(this.reader)
   }
 
   #read(): ReceiveStatus {
-    const { scratch, kernel } = this.#engine
+    const { scratch, kernel } = this.#host
     const { bytes } = scratch
     this.#mayHaveMore = false
     for (let reads = 0; reads < READS_PER_RUN; reads++) {
@@ -183,7 +182,7 @@ function headOf(reader: ResponseReader): ResponseHead {
   return { status: reader.status, reason: reader.reason, httpVersion: reader.httpVersion, headers: reader.headers }
 }
 
-function takeReader(engine: Engine, settings: TransferSettings): ResponseReader {
+function takeReader(host: Host, settings: TransferSettings): ResponseReader {
   if (settings.maxHeadBytes !== HEAD_BYTES_MAX) return new ResponseReader({ headBytesMax: settings.maxHeadBytes })
-  return engine.facility(readers).pop() ?? new ResponseReader()
+  return host.facility(readers).pop() ?? new ResponseReader()
 }

@@ -9,14 +9,15 @@ import { Connector } from '../connection/connector.ts'
 import { FilterStatus } from '../connection/filter.ts'
 import { findResolveEntry } from '../connection/resolve-entry.ts'
 import { ByteStream } from '../connection/stream.ts'
-import type { Engine } from '../multi/engine.ts'
-import { type InterestSet, type Machine, MachineKind, type Task } from '../multi/machine.ts'
-import { attachment } from '../multi/subject.ts'
+import type { Host } from '../multi/host.ts'
+import { type InterestSet, type Machine, MachineKind } from '../multi/machine.ts'
+import { attachment, type Subject } from '../multi/subject.ts'
+import type { Task } from '../multi/task.ts'
 import { type ConnectionPool, connectionPool } from './connection-pool.ts'
+import type { Flow } from './flow.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
 import { type Lease, LeaseState } from './lease.ts'
 import { RawStream } from './raw-stream.ts'
-import type { Transfer } from './transfer.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 
@@ -42,11 +43,19 @@ const TIMER_COUNT = 5
 const State = { QUEUED: 0, CONNECTING: 1, EXCHANGING: 2, ENDED: 3 } as const
 type State = (typeof State)[keyof typeof State]
 
+/** The transfer as its machine sees it. */
+export interface TransferOwner extends Subject {
+  readonly info: TransferInfo
+  readonly flow: Flow
+  /** A raw transfer is connected: the stream is the owner's. */
+  hold(raw: RawStream): void
+}
+
 export class TransferMachine implements Machine {
   readonly kind: MachineKind = MachineKind.TRANSFER
   readonly timers: TimerTable = new TimerTable(TIMER_COUNT)
-  readonly subject: Transfer
-  readonly #engine: Engine
+  readonly subject: TransferOwner
+  readonly #host: Host
   readonly #pool: ConnectionPool
   readonly #settings: TransferSettings
   readonly #info: TransferInfo
@@ -61,13 +70,13 @@ export class TransferMachine implements Machine {
   #idleMark = 0
   #task!: Task
 
-  constructor(engine: Engine, transfer: Transfer, settings: TransferSettings) {
+  constructor(host: Host, transfer: TransferOwner, settings: TransferSettings) {
     this.subject = transfer
-    this.#engine = engine
-    this.#pool = engine.facility(connectionPool)
+    this.#host = host
+    this.#pool = host.facility(connectionPool)
     this.#settings = settings
     this.#info = transfer.info
-    this.#addedAt = engine.now
+    this.#addedAt = host.now
     this.#fresh = settings.freshConnect || settings.connectOnly
   }
 
@@ -145,7 +154,7 @@ export class TransferMachine implements Machine {
     const { url, unixSocketPath } = settings
     this.#reused = false
     this.#connector = new Connector(
-      this.#engine,
+      this.#host,
       this.#task,
       unixSocketPath !== null
         ? { kind: 'unix', path: unixSocketPath }
@@ -189,7 +198,7 @@ export class TransferMachine implements Machine {
     }
     this.#info.connects++
     this.#info.connectTime = this.#since(now)
-    this.#pool.opened(this.#lease as Lease, new ByteStream(this.#engine, connector.take(), now))
+    this.#pool.opened(this.#lease as Lease, new ByteStream(this.#host, connector.take(), now))
     this.#connector = null
     this.#established(now)
   }
@@ -205,13 +214,13 @@ export class TransferMachine implements Machine {
     this.#debug(`${this.#reused ? 'reusing' : 'established'} connection ${stream.id}`)
     if (this.#settings.connectOnly) {
       info.activeSocket = stream.fd
-      this.subject.hold(new RawStream(this.#engine, this.#pool, this.#lease as Lease))
+      this.subject.hold(new RawStream(this.#host, this.#pool, this.#lease as Lease))
       this.#lease = null
       this.#end(null)
       return
     }
     this.#enter(State.EXCHANGING)
-    this.#exchange = new HttpExchange(this.#engine, stream, this.#settings, info, this.subject.flow)
+    this.#exchange = new HttpExchange(this.#host, stream, this.#settings, info, this.subject.flow)
     if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
     this.#judge(this.#exchange.start(), now)
   }
@@ -222,7 +231,7 @@ export class TransferMachine implements Machine {
     if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#since(now)
     if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#since(now)
     if (status === ExchangeStatus.DONE) this.#end(null)
-    else if (status === ExchangeStatus.YIELDED) this.#engine.markDirty(this.#task)
+    else if (status === ExchangeStatus.YIELDED) this.#host.markDirty(this.#task)
     else if (status === ExchangeStatus.FAILED) this.#exchangeFailed(exchange, now)
   }
 
@@ -242,7 +251,7 @@ export class TransferMachine implements Machine {
     this.timers.clear(TransferTimer.IDLE)
     this.timers.set(TransferTimer.CONNECT, now + this.#settings.connectTimeoutMs)
     this.#enter(State.QUEUED)
-    this.#engine.markDirty(this.#task)
+    this.#host.markDirty(this.#task)
   }
 
   /**
@@ -268,13 +277,13 @@ export class TransferMachine implements Machine {
     this.#end(new TransferError(code, message, cause))
   }
 
-  /** The only end. What the user's last progress callback throws is the error, unless there was one. */
+  /** The only end. What the user's last callbacks throw is the error, unless there was one. */
   #end(error: TransferError | null): void {
     if (this.#state === State.ENDED) return
     this.#enter(State.ENDED)
     this.timers.clearAll()
     this.#letGo(error === null && (this.#exchange?.reusable ?? false) && !this.#settings.forbidReuse)
-    this.#info.totalTime = this.#since(this.#engine.now)
+    this.#info.totalTime = this.#since(this.#host.now)
     let ending = error
     try {
       this.#tellProgress()
@@ -282,11 +291,11 @@ export class TransferMachine implements Machine {
       ending ??= new TransferError('ABORTED_BY_CALLBACK', 'aborted: onProgress threw', cause)
     }
     this.#debug(ending === null ? 'done' : `failed: ${ending.message}`)
-    this.#engine.book.complete(this.#engine, this.subject, ending)
+    this.#host.complete(this.subject, ending)
   }
 
   #letGo(reusable: boolean): void {
-    const { now } = this.#engine
+    const { now } = this.#host
     this.#connector?.abort()
     this.#connector = null
     this.#exchange?.close()

@@ -4,7 +4,7 @@
  */
 import { MultiError } from '../base/errors.ts'
 import { show } from '../base/options.ts'
-import type { Engine } from '../multi/engine.ts'
+import type { Host } from '../multi/host.ts'
 import type { Machine } from '../multi/machine.ts'
 import { Attachment, attachment, begin, release, type Subject } from '../multi/subject.ts'
 import { Flow } from './flow.ts'
@@ -71,7 +71,7 @@ export class Transfer implements Subject {
 
   /** Ready for another run, with these options or the same. Throws ADDED_ALREADY while a Multi has it. */
   reset(options: TransferOptions = this.#options): void {
-    if (this[attachment].engine !== null) {
+    if (this[attachment].host !== null) {
       throw new MultiError('ADDED_ALREADY', 'reset: this transfer belongs to a Multi; remove it first')
     }
     if (options !== this.#options) {
@@ -114,12 +114,12 @@ export class Transfer implements Subject {
     this.#raw = raw
   }
 
-  [begin](engine: Engine): Machine {
+  [begin](host: Host): Machine {
     this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
-    return new TransferMachine(engine, this, this.#settings)
+    return new TransferMachine(host, this, this.#settings)
   }
 
-  [release](_engine: Engine): void {
+  [release](_host: Host): void {
     this.#raw?.close()
     this.#raw = null
     this.#info.activeSocket = -1
@@ -127,15 +127,15 @@ export class Transfer implements Subject {
   }
 
   #touch(name: string): void {
-    const { engine, task } = this[attachment]
-    if (engine === null || task === null) return
-    if (engine.isInside) {
-      engine.markDirty(task)
+    const { host, task } = this[attachment]
+    if (host === null || task === null) return
+    if (host.isInside) {
+      host.markDirty(task)
       return
     }
-    engine.enter(name)
-    engine.markDirty(task)
-    engine.leave()
+    host.enter(name)
+    host.markDirty(task)
+    host.leave()
   }
 
   #rawStream(name: string, bytes: Uint8Array = NOTHING): RawStream {

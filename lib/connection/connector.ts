@@ -6,7 +6,7 @@
  * its own then, so an owner without a time-out is dormant.
  */
 import { SystemError, type TransferCodeName } from '../base/errors.ts'
-import type { Engine } from '../multi/engine.ts'
+import type { Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import { Family, type SocketAddress } from '../sys/kernel.ts'
@@ -56,7 +56,7 @@ export interface ConnectFailure {
   readonly cause: SystemError
 }
 
-export type ConnectorEngine = Pick<Engine, 'kernel' | 'closeFd' | 'facility'>
+export type ConnectorEngine = Pick<Host, 'kernel' | 'closeFd' | 'facility'>
 
 const NO_OPTIONS: SocketOptions = {}
 

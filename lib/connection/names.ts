@@ -5,8 +5,7 @@
  * last waiter lets go, the query is cancelled.
  */
 import { SystemError } from '../base/errors.ts'
-import type { Engine } from '../multi/engine.ts'
-import type { Facility } from '../multi/facility.ts'
+import type { Facility, Host } from '../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
@@ -41,7 +40,7 @@ const NAME_ERRNO: Readonly<Record<string, number>> = {
   EAI_SOCKTYPE: -3011,
 }
 
-export type NamesEngine = Pick<Engine, 'kernel' | 'resolver' | 'spawn' | 'retire' | 'markDirty'>
+export type NamesEngine = Pick<Host, 'kernel' | 'resolver' | 'spawn' | 'retire' | 'markDirty'>
 export type LookupState = 'pending' | 'done' | 'failed'
 
 /** What is known, or being asked, about one name; shared by all who asked. */

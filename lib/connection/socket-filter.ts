@@ -4,13 +4,12 @@
  * answers -EBADF, as the kernel does for descriptor -1.
  */
 import type { SystemError } from '../base/errors.ts'
-import type { Engine } from '../multi/engine.ts'
-import type { Facility } from '../multi/facility.ts'
+import type { Facility, Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Kernel, RegisteredBuffer, SocketAddress } from '../sys/kernel.ts'
 import { type Filter, FilterStatus } from './filter.ts'
 
-export type SocketEngine = Pick<Engine, 'kernel' | 'closeFd' | 'facility'>
+export type SocketEngine = Pick<Host, 'kernel' | 'closeFd' | 'facility'>
 
 /** One byte per Multi, for peeking: what is peeked at is never looked at. */
 class PeekBuffer {

@@ -2,7 +2,7 @@
  * One byte stream: a stack of filters with a socket at the bottom. Owners talk to the stream; which layers it has is
  * decided once, by whoever builds it, with `push`. Its id is never used again within a Multi, unlike its descriptor.
  */
-import type { Facility } from '../multi/facility.ts'
+import type { Facility } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { Filter, FilterStatus } from './filter.ts'

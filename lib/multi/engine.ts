@@ -3,17 +3,19 @@
  * outside reads the clock once, marks machines dirty, runs each dirty one at most twice, applies what callbacks asked
  * for, and on the way out tells changed interest, notifications and a moved deadline, in this order. Knows no protocol.
  */
-import { MultiError } from '../base/errors.ts'
+import { MultiError, type TransferError } from '../base/errors.ts'
 import { TimerHeap } from '../base/timer-heap.ts'
 import type { Clock } from '../sys/clock.ts'
 import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
-import { Facilities, type Facility } from './facility.ts'
+import { Facilities } from './facility.ts'
+import type { Facility, Host, HostCounters, HostLimits } from './host.ts'
 import { InterestMap, Wish } from './interest-map.ts'
 import { GUESSED, type Machine, MachineKind, REPORTED } from './machine.ts'
 import { Outside, type OutsideFunctions, type SocketFunction } from './outside.ts'
 import { NOW, timeLeft } from './outward-timer.ts'
 import { TicketSource } from './pending-queue.ts'
+import type { Subject } from './subject.ts'
 import { Task } from './task.ts'
 import { TransferBook } from './transfer-book.ts'
 
@@ -22,33 +24,21 @@ const PASSES_PER_ENTRY = 2
 /** The receive buffer that all machines of a Multi share; four times curl's, since it is not kept per transfer. */
 const SCRATCH_BYTES = 64 * 1024
 
-export interface EngineLimits {
-  readonly maxIdleConnections: number
-  readonly maxHostConnections: number
-  readonly maxTotalConnections: number
-  readonly watchIdleConnections: boolean
-}
-
 export interface EngineOptions extends OutsideFunctions {
   readonly kernel: Kernel
   readonly clock: Clock
   readonly createResolver: () => Resolver
-  readonly limits: EngineLimits
+  readonly limits: HostLimits
   readonly debug: boolean
 }
 
-export class Engine {
+export class Engine implements Host {
   readonly kernel: Kernel
   readonly clock: Clock
-  readonly limits: EngineLimits
+  readonly limits: HostLimits
   readonly tickets: TicketSource = new TicketSource()
   readonly book: TransferBook = new TransferBook()
-  /** Kept by whoever owns such things; shown in `Multi.stats`. */
-  readonly counters: { pending: number; connections: number; idleConnections: number } = {
-    pending: 0,
-    connections: 0,
-    idleConnections: 0,
-  }
+  readonly counters: HostCounters = { pending: 0, connections: 0, idleConnections: 0 }
   readonly outside: Outside
   closed = false
   now = 0
@@ -97,13 +87,11 @@ export class Engine {
     return this.#resolver
   }
 
-  /** Borrowed memory for the machine that is running; its contents mean nothing to the next. */
   get scratch(): RegisteredBuffer {
     this.#scratch ??= this.kernel.allocate(SCRATCH_BYTES)
     return this.#scratch
   }
 
-  /** What hangs on this Multi, created on first use. */
   facility<T>(facility: Facility<T>): T {
     return this.#facilities.get(facility, this)
   }
@@ -119,7 +107,6 @@ export class Engine {
     return task
   }
 
-  /** The machine has ended: its interest and its deadlines are gone, nothing calls it any more. */
   retire(task: Task): void {
     if (!task.alive) return
     task.alive = false
@@ -137,10 +124,13 @@ export class Engine {
     this.#dirty.push(task)
   }
 
-  /** The one place that closes descriptors: REMOVE first, if it was announced (invariant 1). */
   closeFd(fd: number, generation: number): void {
     this.#interest.forget(fd)
     this.kernel.close(fd, generation)
+  }
+
+  complete(subject: object, error: TransferError | null): void {
+    this.book.complete(this, subject as Subject, error, this.outside.notifyFunction !== null)
   }
 
   /** Runs when no callback is on the stack any more (invariant 6). */

@@ -4,7 +4,6 @@
  * each run the engine asks what that state waits for. `now` is passed in; a machine reads no clock.
  */
 import type { TimerTable } from '../base/timer-table.ts'
-import type { Task } from './task.ts'
 
 /** How a machine counts. */
 export const MachineKind = {
@@ -57,5 +56,3 @@ export interface Machine {
   /** Ends at once: releases its descriptors and calls `engine.retire`. A transfer ends with `cause` as its error. */
   abort(cause: unknown): void
 }
-
-export type { Task }

@@ -100,14 +100,14 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   add(transfer: TransferType): void {
     const engine = this.#engine
     const subject = checkSubject('add', transfer)
-    if (subject[attachment].engine !== null) {
+    if (subject[attachment].host !== null) {
       throw new MultiError('ADDED_ALREADY', 'add: this transfer belongs to a Multi already; remove it first')
     }
     this.#refuseClosed('add')
     if (engine.dead && engine.book.subjects.size > 0) {
       throw new MultiError('ABORTED_BY_CALLBACK', 'add: a socket or timer function failed; remove every transfer first')
     }
-    subject[attachment].engine = engine
+    subject[attachment].host = engine
     this.#apply('add', () => engine.book.attach(engine, subject))
   }
 
@@ -118,10 +118,10 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   remove(transfer: TransferType): void {
     const engine = this.#engine
     const subject = checkSubject('remove', transfer)
-    const owner = subject[attachment].engine
+    const owner = subject[attachment].host
     if (owner === null) return
     if (owner !== engine) throw new MultiError('BAD_EASY_HANDLE', 'remove: this transfer belongs to another Multi')
-    subject[attachment].engine = null
+    subject[attachment].host = null
     this.#apply('remove', () => engine.book.detach(engine, subject))
   }
 

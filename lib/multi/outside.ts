@@ -1,7 +1,7 @@
 /**
- * The user's functions, and the one place that calls them. A socket or timer function that throws or returns -1 leaves a
- * `failure` behind, on which the engine acts once the stack allows. After that only REMOVE is told: what was announced is
- * taken back, nothing new is asked for.
+ * The user's functions, and the one place that calls them. A socket or timer function that throws or returns -1 leaves
+ * a `failure` behind, on which the engine acts once the stack allows. After that only REMOVE is told: what was
+ * announced is taken back, nothing new is asked for.
  */
 import { Interest } from '../sys/readiness.ts'
 import { OutwardTimer } from './outward-timer.ts'

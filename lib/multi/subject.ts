@@ -2,7 +2,7 @@
  * What `Multi.add` takes: an object that can begin as a machine. Its attachment says which engine has it and how far it
  * is. Symbols keep both out of users' sight.
  */
-import type { Engine } from './engine.ts'
+import type { Host } from './host.ts'
 import type { Machine } from './machine.ts'
 import type { Completion } from './message-queue.ts'
 import type { Task } from './task.ts'
@@ -14,14 +14,14 @@ export const release: unique symbol = Symbol('release')
 export interface Subject {
   readonly [attachment]: Attachment
   /** A fresh machine for one run on that engine. */
-  [begin](engine: Engine): Machine
+  [begin](host: Host): Machine
   /** It left the Multi: what it still holds (the socket of a raw transfer) is closed. */
-  [release](engine: Engine): void
+  [release](host: Host): void
 }
 
 export class Attachment {
   /** Where it belongs, by the user's last word; inside callbacks the deed follows once the stack unwinds. */
-  engine: Engine | null = null
+  host: Host | null = null
   /** null once the machine has ended. */
   task: Task | null = null
   /** Set when it has ended and waits to be read or removed. */

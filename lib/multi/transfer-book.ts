@@ -4,7 +4,7 @@
  */
 import { MultiError, type TransferError } from '../base/errors.ts'
 import { Ring } from '../base/ring.ts'
-import type { Engine } from './engine.ts'
+import type { Host } from './host.ts'
 import { Completion, MessageQueue } from './message-queue.ts'
 import { attachment, begin, release, type Subject } from './subject.ts'
 
@@ -20,17 +20,17 @@ export class TransferBook {
     return this.subjects.size - this.running
   }
 
-  attach(engine: Engine, subject: Subject): void {
+  attach(host: Host, subject: Subject): void {
     const state = subject[attachment]
     state.completion = null
     this.subjects.add(subject)
     this.added++
     this.running++
-    state.task = engine.spawn(subject[begin](engine))
+    state.task = host.spawn(subject[begin](host))
   }
 
   /** Idempotent. An unfinished transfer is aborted without a message; an unread message is dropped. */
-  detach(engine: Engine, subject: Subject): void {
+  detach(host: Host, subject: Subject): void {
     if (!this.subjects.delete(subject)) return
     const state = subject[attachment]
     const { task, completion } = state
@@ -38,24 +38,24 @@ export class TransferBook {
       state.task = null
       this.running--
       task.machine.abort(new MultiError('BAD_EASY_HANDLE', 'the transfer was removed'))
-      engine.retire(task)
+      host.retire(task)
     }
     if (completion !== null) this.messages.drop(completion)
     state.completion = null
-    subject[release](engine)
+    subject[release](host)
   }
 
   /** The transfer's machine has ended. Ignored when the transfer is being removed. */
-  complete(engine: Engine, subject: Subject, error: TransferError | null): void {
+  complete(host: Host, subject: Subject, error: TransferError | null, notifies: boolean): void {
     const state = subject[attachment]
     const { task } = state
     if (task === null) return
     state.task = null
     this.running--
-    engine.retire(task)
+    host.retire(task)
     state.completion = new Completion(subject, error)
     const turnedNonEmpty = this.messages.push(state.completion)
-    if (engine.outside.notifyFunction === null) return
+    if (!notifies) return
     this.#notifications.push('done')
     if (turnedNonEmpty) this.#notifications.push('message')
   }
@@ -65,13 +65,13 @@ export class TransferBook {
   }
 
   /** Lets go of every transfer, without a word. */
-  clear(engine: Engine): void {
+  clear(host: Host): void {
     for (const subject of this.subjects) {
       const state = subject[attachment]
-      state.engine = null
+      state.host = null
       state.task = null
       state.completion = null
-      subject[release](engine)
+      subject[release](host)
     }
     this.subjects.clear()
     this.messages.clear()

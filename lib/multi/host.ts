@@ -1,0 +1,67 @@
+/**
+ * The engine as machines see it: what they may ask for and nothing else. `Engine` implements it; the layers above know
+ * this contract only.
+ */
+import type { TransferError } from '../base/errors.ts'
+import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
+import type { Resolver } from '../sys/resolver.ts'
+import type { Machine } from './machine.ts'
+import type { TicketSource } from './pending-queue.ts'
+import type { Task } from './task.ts'
+
+/**
+ * What hangs on a Multi without the multiplexer knowing it: the connection pool, the name service, later TLS sessions
+ * and a server's books. The facility object itself is the key.
+ */
+export interface Facility<T> {
+  /** Called on first use. */
+  create(host: Host): T
+  /** Called when the Multi closes, after every machine was aborted. */
+  close?(value: T): void
+}
+
+export interface HostLimits {
+  readonly maxIdleConnections: number
+  readonly maxHostConnections: number
+  readonly maxTotalConnections: number
+  readonly watchIdleConnections: boolean
+}
+
+/** Kept by whoever owns such things; shown in `Multi.stats`. */
+export interface HostCounters {
+  pending: number
+  connections: number
+  idleConnections: number
+}
+
+export interface Host {
+  readonly kernel: Kernel
+  /** Created on first use. */
+  readonly resolver: Resolver
+  readonly limits: HostLimits
+  readonly counters: HostCounters
+  readonly tickets: TicketSource
+  /** ms, of this entry into the engine. */
+  readonly now: number
+  /** Borrowed memory for the machine that is running; its contents mean nothing to the next. */
+  readonly scratch: RegisteredBuffer
+  /** A call of the Multi is on the stack, so this is a callback. */
+  readonly isInside: boolean
+  /** Throws RECURSIVE_API_CALL inside a callback. */
+  refuseInside(name: string): void
+  /** Opens and closes an entry of its own, for calls on what belongs to a Multi. */
+  enter(name: string): void
+  leave(): void
+  facility<T>(facility: Facility<T>): T
+  /** The machine starts in the next pass. */
+  spawn(machine: Machine): Task
+  /** The machine has ended: its interest and its deadlines are gone, nothing calls it any more. */
+  retire(task: Task): void
+  markDirty(task: Task): void
+  /** Asks the state what it waits for, outside of a run. */
+  settle(task: Task): void
+  /** The one place that closes descriptors: REMOVE first, if it was announced (invariant 1). */
+  closeFd(fd: number, generation: number): void
+  /** A transfer has ended: its message is queued. */
+  complete(subject: object, error: TransferError | null): void
+}
