@@ -84,6 +84,19 @@ describeWithPeer('lighttpd', (path) => {
       }
     })
 
+    it('tells the trailers of a program, and uses the connection again', async () => {
+      using multi = new Multi()
+      for (const connects of [1, 0]) {
+        const outcome = await runTransfer(driver, multi, {
+          url: `${lighttpd.url}/trailers.sh`,
+          headers: { TE: 'trailers' },
+        })
+        expect([outcome.code, outcome.text]).toEqual(['OK', 'hello'])
+        expect([...(outcome.trailers ?? [])]).toEqual([['X-Sum', '5']])
+        expect(outcome.transfer.info.connects).toBe(connects)
+      }
+    })
+
     it('brings what a program sends with a length, with a status, and without end in sight', async () => {
       using multi = new Multi()
       const length = await runTransfer(driver, multi, { url: `${lighttpd.url}/length.sh` })

@@ -18,6 +18,8 @@ for piece in 1 2 3 4 5; do printf 'piece %s\\n' "$piece"; sleep 0.02; done`,
   'status.sh': `printf 'Status: 418 Teapot\\r\\nX-Odd-CASE: kept\\r\\n\\r\\n'`,
   'echo.sh': `printf 'Content-Type: application/octet-stream\\r\\nX-Method: %s\\r\\n\\r\\n' "$REQUEST_METHOD"
 cat`,
+  'trailers.sh': `printf 'Content-Type: text/plain\\r\\nTransfer-Encoding: chunked\\r\\nTrailer: X-Sum\\r\\n\\r\\n'
+printf '5\\r\\nhello\\r\\n'; sleep 0.02; printf '0\\r\\nX-Sum: 5\\r\\n\\r\\n'`,
   'large.sh': `printf 'Content-Type: text/plain\\r\\n\\r\\n'
 head -c 5000000 /dev/zero`,
 }

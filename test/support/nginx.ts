@@ -30,6 +30,8 @@ export interface Nginx {
   workerPids(): number[]
   /** Kills the workers at once, without a word to their clients; the master starts others. */
   killWorkers(): void
+  /** Kills the whole server: nobody listens any more. */
+  kill(): void
   /** New workers take over; the old ones answer what they have begun. */
   reload(): void
   stop(): Promise<void>
@@ -119,6 +121,10 @@ function nginxOf(server: ChildServer, ports: readonly number[]): Nginx {
     workerPids,
     killWorkers: () => {
       for (const worker of workerPids()) process.kill(worker, 'SIGKILL')
+    },
+    kill: () => {
+      const workers = workerPids()
+      for (const one of [pid, ...workers]) process.kill(one, 'SIGKILL')
     },
     reload: () => {
       workerPids()
