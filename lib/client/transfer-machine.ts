@@ -284,14 +284,22 @@ export class TransferMachine implements Machine {
     this.timers.clearAll()
     this.#letGo(error === null && (this.#exchange?.reusable ?? false) && !this.#settings.forbidReuse)
     this.#info.totalTime = this.#since(this.#host.now)
+    this.#host.complete(this.subject, this.#tellEnd(error))
+  }
+
+  #tellEnd(error: TransferError | null): TransferError | null {
     let ending = error
     try {
       this.#tellProgress()
     } catch (cause) {
       ending ??= new TransferError('ABORTED_BY_CALLBACK', 'aborted: onProgress threw', cause)
     }
-    this.#debug(ending === null ? 'done' : `failed: ${ending.message}`)
-    this.#host.complete(this.subject, ending)
+    try {
+      this.#debug(ending === null ? 'done' : `failed: ${ending.message}`)
+    } catch (cause) {
+      ending ??= new TransferError('ABORTED_BY_CALLBACK', 'aborted: onDebug threw', cause)
+    }
+    return ending
   }
 
   #letGo(reusable: boolean): void {

@@ -14,7 +14,7 @@ import type { OriginThread } from './origin-client.ts'
 import type { OriginView, RealOriginOptions } from './origin-protocol.ts'
 
 /** Longest that one `drive` may take on the real kernel. */
-export const DRIVE_MAX_MS = 15_000
+export const DRIVE_MAX_MS = 8_000
 
 export interface OriginLook {
   readonly requests: readonly SeenRequest[]
