@@ -4,7 +4,8 @@
  */
 
 import type { Engine } from '../../../lib/multi/engine.ts'
-import { Facilities, type Facility } from '../../../lib/multi/host.ts'
+import { Facilities } from '../../../lib/multi/facility.ts'
+import type { Facility } from '../../../lib/multi/host.ts'
 import { type InterestSet, type Machine, MachineKind } from '../../../lib/multi/machine.ts'
 import { Task } from '../../../lib/multi/task.ts'
 import {
