@@ -1,7 +1,7 @@
 /**
  * Responses that are wrong, odd or cut off, and the verdicts on them. `ours` is curl's name of our result; `curl` are
- * the exit codes that curl gives (several where its versions 7.88 and 8.14 differ), which must contain ours unless `why`
- * says for what reason we decide otherwise.
+ * the exit codes that curl gives (several where its versions 7.88 and 8.14 differ), which must contain ours unless
+ * `why` says for what reason we decide otherwise.
  */
 import type { TransferCodeName } from '../../lib/index.ts'
 import type { Step } from '../support/scripted-origin.ts'
