@@ -18,31 +18,22 @@ constexpr uint64_t kNanosecondsPerMillisecond = 1000000;
 
 class NodeLoopHandles {
  public:
-  explicit NodeLoopHandles(napi_env env) : env_(env) {}
-
-  // 0, or -errno and nothing was made.
-  int Open(int fd, napi_value callback) {
-    if (napi_get_uv_event_loop(env_, &loop_) != napi_ok) return -EINVAL;
-    int error = uv_poll_init(loop_, &poll_, fd);
-    if (error != 0) return error;
-    uv_timer_init(loop_, &timer_);
-    uv_idle_init(loop_, &idle_);
-    uv_check_init(loop_, &check_);
-    poll_.data = timer_.data = idle_.data = check_.data = this;
-    // The poll handle alone decides whether the process lives on.
-    uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));
-    uv_unref(reinterpret_cast<uv_handle_t*>(&idle_));
-    uv_unref(reinterpret_cast<uv_handle_t*>(&check_));
-    napi_create_reference(env_, callback, 1, &callback_);
-    napi_value name, trampoline;
-    napi_create_string_utf8(env_, "sockmux", NAPI_AUTO_LENGTH, &name);
-    napi_async_init(env_, nullptr, name, &context_);
-    napi_create_function(env_, "sockmux", NAPI_AUTO_LENGTH, Trampoline, this, &trampoline);
-    napi_create_reference(env_, trampoline, 1, &trampoline_);
-    napi_add_async_cleanup_hook(env_, OnEnvironmentCleanup, this, &hook_);
-    return uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+  // nullptr, and -errno, when libuv cannot watch the descriptor.
+  static NodeLoopHandles* Create(napi_env env, int fd, napi_value callback, int* error) {
+    auto* self = new NodeLoopHandles(env);
+    napi_get_uv_event_loop(env, &self->loop_);
+    *error = uv_poll_init(self->loop_, &self->poll_, fd);
+    if (*error != 0) {
+      delete self;
+      return nullptr;
+    }
+    self->Prepare(callback);
+    *error = uv_poll_start(&self->poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
       static_cast<NodeLoopHandles*>(handle->data)->Run(false);
     });
+    if (*error == 0) return self;
+    self->Close();
+    return nullptr;
   }
 
   void SetTimer(double ms) {
@@ -76,6 +67,26 @@ class NodeLoopHandles {
   NodeLoop* owner = nullptr;
 
  private:
+  explicit NodeLoopHandles(napi_env env) : env_(env) {}
+
+  void Prepare(napi_value callback) {
+    uv_timer_init(loop_, &timer_);
+    uv_idle_init(loop_, &idle_);
+    uv_check_init(loop_, &check_);
+    poll_.data = timer_.data = idle_.data = check_.data = this;
+    // The poll handle alone decides whether the process lives on.
+    uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));
+    uv_unref(reinterpret_cast<uv_handle_t*>(&idle_));
+    uv_unref(reinterpret_cast<uv_handle_t*>(&check_));
+    napi_create_reference(env_, callback, 1, &callback_);
+    napi_value name, trampoline;
+    napi_create_string_utf8(env_, "sockmux", NAPI_AUTO_LENGTH, &name);
+    napi_async_init(env_, nullptr, name, &context_);
+    napi_create_function(env_, "sockmux", NAPI_AUTO_LENGTH, Trampoline, this, &trampoline);
+    napi_create_reference(env_, trampoline, 1, &trampoline_);
+    napi_add_async_cleanup_hook(env_, OnEnvironmentCleanup, this, &hook_);
+  }
+
   // The end of the environment waits until the hook is removed, which the last closed handle does.
   static void OnEnvironmentCleanup(napi_async_cleanup_hook_handle, void* data) {
     static_cast<NodeLoopHandles*>(data)->Close();
@@ -195,12 +206,9 @@ napi_value NodeLoopOpen(napi_env env, napi_callback_info info) {
     ThrowTypeError(env, "callback", "must be a function");
     return nullptr;
   }
-  auto* handles = new NodeLoopHandles(env);
-  int error = handles->Open(fd, call.value(1));
-  if (error != 0) {
-    delete handles;
-    return call.Result(error);
-  }
+  int error;
+  NodeLoopHandles* handles = NodeLoopHandles::Create(env, fd, call.value(1), &error);
+  if (handles == nullptr) return call.Result(error);
   return call.Result(call.state().node_loops.Add(std::make_unique<NodeLoop>(handles)));
 }
 

@@ -40,11 +40,6 @@ const Backend* FindBackend(const char* name) {
   return nullptr;
 }
 
-template <size_t kArguments>
-Poller* FindPoller(Call<kArguments>& call, int32_t* id) {
-  return call.Integer(0, "poller", id) ? call.state().pollers.Find(*id) : nullptr;
-}
-
 // False with an exception pending. A poller that is closed is nullptr, which the verbs answer with
 // -EBADF.
 template <size_t kArguments>
@@ -55,7 +50,7 @@ bool ReadTarget(Call<kArguments>& call, Poller** poller, int* fd, int* interest)
     if (!call.Integer(2, "interest", interest, 0, kRemove)) return false;
     if (*interest == kRemove) *interest = 0;
   }
-  *poller = *fd < 0 ? nullptr : call.state().pollers.Find(id);
+  *poller = call.state().pollers.Find(id);
   return true;
 }
 
@@ -136,7 +131,7 @@ napi_value PollerAdd(napi_env env, napi_callback_info info) {
       !call.Integer(3, "flags", &flags, 0, kAllPollerFlags)) {
     return nullptr;
   }
-  return call.Result(poller == nullptr ? -EBADF : poller->Add(fd, interest, flags));
+  return call.Result(poller == nullptr || fd < 0 ? -EBADF : poller->Add(fd, interest, flags));
 }
 
 // pollerModify(id, fd, interest)
@@ -145,7 +140,9 @@ napi_value PollerModify(napi_env env, napi_callback_info info) {
   Poller* poller;
   int fd, interest;
   if (!ReadTarget(call, &poller, &fd, &interest)) return nullptr;
-  return call.Result(poller == nullptr ? -EBADF : poller->Modify(fd, interest));
+  if (poller == nullptr) return call.Result(-EBADF);
+  // A negative number is a descriptor that is not there.
+  return call.Result(fd < 0 ? 0 : poller->Modify(fd, interest));
 }
 
 // pollerRemove(id, fd)
@@ -154,7 +151,9 @@ napi_value PollerRemove(napi_env env, napi_callback_info info) {
   Poller* poller;
   int fd;
   if (!ReadTarget(call, &poller, &fd, nullptr)) return nullptr;
-  return call.Result(poller == nullptr ? -EBADF : poller->Remove(fd));
+  if (poller == nullptr) return call.Result(-EBADF);
+  // A negative number is a descriptor that is not there.
+  return call.Result(fd < 0 ? 0 : poller->Remove(fd));
 }
 
 // pollerWait(id, timeoutMs)

@@ -85,7 +85,12 @@ function packageRoot(): string {
 /** Only glibc names itself in the report; other systems have one libc. */
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false
+  // The report would look up the names of open connections, which may take seconds.
+  const settings = process.report as { excludeNetwork?: boolean }
+  const { excludeNetwork } = settings
+  settings.excludeNetwork = true
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  settings.excludeNetwork = excludeNetwork ?? false
   return report.header?.glibcVersionRuntime === undefined
 }
 

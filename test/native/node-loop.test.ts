@@ -146,6 +146,7 @@ describeWhen(hasDescriptor, 'a poller on Node’s loop', 'the platform has poll(
     expect(() => new NodeLoop(poller.fd, undefined as unknown as () => void)).toThrow(TypeError)
     expect(() => new NodeLoop(100_000, () => undefined)).toThrow(expect.objectContaining({ code: 'EBADF' }))
     const loop = new NodeLoop(poller.fd, () => undefined)
+    expect(() => new NodeLoop(poller.fd, () => undefined)).toThrow(expect.objectContaining({ code: 'EEXIST' }))
     expect(() => loop.setTimer('1' as unknown as number)).toThrow(TypeError)
     expect(() => loop.setTimer(Number.NaN)).toThrow(RangeError)
     loop.close()

@@ -191,6 +191,8 @@ describe.each(pollerBackends)('%s', (backend: PollerBackend) => {
     withPoller((poller) =>
       withPair(kernel.socketPair, (fd, peer) => {
         poller.remove(fd)
+        poller.remove(-1)
+        poller.modify(-1, READABLE)
         poller.add(peer, READABLE)
         poller.add(fd, READABLE)
         kernel.close(fd)
