@@ -196,7 +196,8 @@ const SLOW = `
   #include <netdb.h>
   #include <unistd.h>
   int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result) {
-    int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+    int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    next = dlsym(RTLD_NEXT, "getaddrinfo");
     usleep(300000);
     return next(node, service, hints, result);
   }
