@@ -21,6 +21,8 @@ import { TransferBook } from './transfer-book.ts'
 
 /** Passes over the dirty machines per entry: one, and one more for what the first made dirty (as curl). */
 const PASSES_PER_ENTRY = 2
+/** Rounds of telling the outside per entry: its functions may ask for something each time they are told something. */
+const TELLING_ROUNDS = 8
 /** The receive buffer that all machines of a Multi share; four times curl's, since it is not kept per transfer. */
 const SCRATCH_BYTES = 64 * 1024
 
@@ -160,12 +162,16 @@ export class Engine implements Host {
   leave(): void {
     let thrown: { error: unknown } | null = null
     try {
-      this.#applyDeferred()
-      this.#interest.flush()
-      this.#dieOfFailure()
-      thrown = this.#dispatchNotifications()
-      this.outside.tellTimer(this.#deadline(), this.now)
-      if (this.#dieOfFailure()) thrown ??= this.#dispatchNotifications()
+      // Once more after each that was told something last: it may have asked for something itself.
+      for (let round = 0, mayHaveAsked = true; mayHaveAsked && round < TELLING_ROUNDS; round++) {
+        this.#applyDeferred()
+        this.#interest.flush()
+        this.#dieOfFailure()
+        const caught = this.#dispatchNotifications()
+        thrown ??= caught
+        mayHaveAsked = this.outside.tellTimer(this.#deadline(), this.now) || this.outside.failure !== null
+        mayHaveAsked ||= this.#deferred.length > 0
+      }
       if (this.#options.debug) this.checkInvariants()
     } finally {
       this.#inside = null
@@ -335,15 +341,14 @@ export class Engine implements Host {
   }
 
   /** A socket or timer function failed: every machine ends, and the Multi is dead until it is empty. */
-  #dieOfFailure(): boolean {
+  #dieOfFailure(): void {
     const { failure } = this.outside
-    if (failure === null) return false
+    if (failure === null) return
     this.outside.dead = true
     this.#applyDeferred()
     this.#abortAll(failure.cause)
     this.#interest.flush()
     this.outside.failure = null
-    return true
   }
 
   #abortTask(task: Task, cause: unknown): void {

@@ -103,6 +103,13 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     if (subject[attachment].host !== null) {
       throw new MultiError('ADDED_ALREADY', 'add: this transfer belongs to a Multi already; remove it first')
     }
+    const { leaving } = subject[attachment]
+    if (leaving !== null && leaving !== engine) {
+      throw new MultiError(
+        'ADDED_ALREADY',
+        'add: another Multi lets go of this transfer once its callback has returned',
+      )
+    }
     this.#refuseClosed('add')
     if (engine.dead && engine.book.subjects.size > 0) {
       throw new MultiError('ABORTED_BY_CALLBACK', 'add: a socket or timer function failed; remove every transfer first')
@@ -122,6 +129,9 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     if (owner === null) return
     if (owner !== engine) throw new MultiError('BAD_EASY_HANDLE', 'remove: this transfer belongs to another Multi')
     subject[attachment].host = null
+    // A Multi that is closing lets go of everything by itself.
+    if (engine.closed) return
+    subject[attachment].leaving = engine
     this.#apply('remove', () => engine.book.detach(engine, subject))
   }
 

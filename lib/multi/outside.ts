@@ -63,17 +63,17 @@ export class Outside {
     }
   }
 
-  /** Only when the deadline moved. */
-  tellTimer(deadline: number, now: number): void {
-    if (this.#timerFunction === null || this.dead) return
+  /** Only when the deadline moved; true then. */
+  tellTimer(deadline: number, now: number): boolean {
+    if (this.#timerFunction === null || this.dead) return false
     const timeoutMs = this.#timer.move(deadline, now)
-    if (timeoutMs === null) return
+    if (timeoutMs === null) return false
     try {
-      if (this.#timerFunction(timeoutMs) !== -1) return
-      this.failure ??= { cause: new Error('timerFunction returned -1') }
+      if (this.#timerFunction(timeoutMs) === -1) this.failure ??= { cause: new Error('timerFunction returned -1') }
     } catch (cause) {
       this.failure ??= { cause }
     }
+    return true
   }
 
   tellActivity(active: boolean): void {

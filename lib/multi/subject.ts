@@ -22,6 +22,8 @@ export interface Subject {
 export class Attachment {
   /** Where it belongs, by the user's last word; inside callbacks the deed follows once the stack unwinds. */
   host: Host | null = null
+  /** Removed inside a callback, and there until the stack unwinds. */
+  leaving: Host | null = null
   /** null once the machine has ended. */
   task: Task | null = null
   /** Set when it has ended and waits to be read or removed. */

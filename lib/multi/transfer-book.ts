@@ -31,8 +31,9 @@ export class TransferBook {
 
   /** Idempotent. An unfinished transfer is aborted without a message; an unread message is dropped. */
   detach(host: Host, subject: Subject): void {
-    if (!this.subjects.delete(subject)) return
     const state = subject[attachment]
+    state.leaving = null
+    if (!this.subjects.delete(subject)) return
     const { task, completion } = state
     if (task !== null) {
       state.task = null
