@@ -26,8 +26,10 @@ export const TransferCode = {
   RECV_ERROR: 56,
   FILESIZE_EXCEEDED: 63,
   SEND_FAIL_REWIND: 65,
+  LOGIN_DENIED: 67,
   AGAIN: 81,
   RECURSIVE_API_CALL: 93,
+  PROXY: 97,
   TOO_LARGE: 100,
 } as const
 export type TransferCodeName = keyof typeof TransferCode
