@@ -1,6 +1,7 @@
 {
   "variables": {
-    "sanitize%": 0
+    "sanitize%": 0,
+    "node_addon_api%": "<!(node -p \"require('path').resolve(require('node-addon-api').include_dir)\")"
   },
   "targets": [
     {
@@ -27,10 +28,10 @@
         "native/transfer.cc",
         "native/wakeup.cc"
       ],
-      "defines": ["NAPI_VERSION=8"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
       "cflags": ["-O2", "-Wall", "-Wextra", "-Wshadow", "-fvisibility=hidden"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-std=gnu++14"],
-      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-fvisibility-inlines-hidden"],
+      "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fvisibility=hidden", "-fvisibility-inlines-hidden", "-isystem<(node_addon_api)"],
       "xcode_settings": {
         "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
         "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
@@ -40,7 +41,7 @@
         "MACOSX_DEPLOYMENT_TARGET": "11.0"
       },
       "conditions": [
-        ["OS!='mac'", { "ldflags": ["-Wl,-z,nodelete"] }],
+        ["OS=='mac'", { "include_dirs": ["<(node_addon_api)"] }, { "ldflags": ["-Wl,-z,nodelete"] }],
         ["sanitize==1", {
           "cflags!": ["-O2", "-O3"],
           "cflags": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],

@@ -1,7 +1,8 @@
 // The export table, and the only place that registers anything. Every environment that loads the
 // addon (the main thread, each worker, a second load) gets a state of its own, which is the
-// callback data of all its functions.
-#include <node_api.h>
+// callback data of all its functions. What is done once goes through node-addon-api; verbs are raw
+// Node-API callbacks, since the wrapper's CallbackInfo would cost more than the crossing itself.
+#include <napi.h>
 
 #if defined(__APPLE__)
 #include <dlfcn.h>
@@ -85,26 +86,24 @@ void StayLoaded() {
 #endif
 }
 
-napi_value Initialize(napi_env env, napi_value exports) {
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   StayLoaded();
   auto* state = new Environment(env);
-  napi_set_instance_data(
-      env, state, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
-      nullptr);
-  napi_add_env_cleanup_hook(
-      env, [](void* data) { static_cast<Environment*>(data)->Close(); }, state);
+  env.SetInstanceData(state);
+  env.AddCleanupHook([state] { state->Close(); });
   for (const auto& entry : kVerbs) {
     napi_value function;
     napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.verb, state, &function);
-    napi_set_named_property(env, exports, entry.name, function);
+    exports.Set(entry.name, function);
   }
-  napi_set_named_property(env, exports, "errno", ErrnoTable(env));
-  napi_set_named_property(env, exports, "pollerBackends", PollerBackends(env));
-  napi_set_named_property(env, exports, "pollerFlags", PollerFlags(env));
+  exports.Set("errno", ErrnoTable(env));
+  exports.Set("pollerBackends", PollerBackends(env));
+  exports.Set("pollerFlags", PollerFlags(env));
   return exports;
 }
 
 }  // namespace
-}  // namespace sockmux
 
-NAPI_MODULE_INIT() { return sockmux::Initialize(env, exports); }
+NODE_API_MODULE(sockmux, Initialize)
+
+}  // namespace sockmux

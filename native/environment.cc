@@ -33,14 +33,11 @@ int Environment::CloseFd(int fd, int32_t generation) {
 // began.
 napi_value SystemCalls(napi_env env, napi_callback_info info) {
   Call<1> call(env, info);
-  napi_value result;
-  napi_create_object(env, &result);
+  Napi::Object counts = Napi::Object::New(env);
   for (int i = 0; i < kSystemCallCount; ++i) {
-    napi_value count;
-    napi_create_double(env, static_cast<double>(call.state().calls[i]), &count);
-    napi_set_named_property(env, result, kSystemCallNames[i], count);
+    counts.Set(kSystemCallNames[i], static_cast<double>(call.state().calls[i]));
   }
-  return result;
+  return counts;
 }
 
 // ownedCount(): descriptors of this environment, those of its pollers included.

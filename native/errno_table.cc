@@ -41,15 +41,10 @@ constexpr struct {
 
 }  // namespace
 
-napi_value ErrnoTable(napi_env env) {
-  napi_value result;
-  napi_create_object(env, &result);
-  for (const auto& error : kErrors) {
-    napi_value value;
-    napi_create_int32(env, error.value, &value);
-    napi_set_named_property(env, result, error.name, value);
-  }
-  return result;
+Napi::Object ErrnoTable(Napi::Env env) {
+  Napi::Object table = Napi::Object::New(env);
+  for (const auto& error : kErrors) table.Set(error.name, error.value);
+  return table;
 }
 
 }  // namespace sockmux

@@ -64,31 +64,21 @@ napi_value NewReady(napi_env env, Block* block) {
 
 }  // namespace
 
-napi_value PollerBackends(napi_env env) {
-  napi_value result;
-  napi_create_object(env, &result);
-  for (const Backend& backend : kBackends) {
-    napi_value flags;
-    napi_create_int32(env, backend.flags, &flags);
-    napi_set_named_property(env, result, backend.name, flags);
-  }
-  return result;
+Napi::Object PollerBackends(Napi::Env env) {
+  Napi::Object table = Napi::Object::New(env);
+  for (const Backend& backend : kBackends) table.Set(backend.name, backend.flags);
+  return table;
 }
 
-napi_value PollerFlags(napi_env env) {
+Napi::Object PollerFlags(Napi::Env env) {
   constexpr struct {
     const char* name;
     int flag;
   } kFlags[] = {
       {"edgeTriggered", kEdgeTriggered}, {"oneShot", kOneShot}, {"exclusive", kExclusive}};
-  napi_value result;
-  napi_create_object(env, &result);
-  for (const auto& entry : kFlags) {
-    napi_value flag;
-    napi_create_int32(env, entry.flag, &flag);
-    napi_set_named_property(env, result, entry.name, flag);
-  }
-  return result;
+  Napi::Object table = Napi::Object::New(env);
+  for (const auto& entry : kFlags) table.Set(entry.name, entry.flag);
+  return table;
 }
 
 // pollerOpen(backend, capacity) → { id, fd, ready, guard }, or -errno

@@ -3,7 +3,7 @@
 #ifndef SOCKMUX_VERBS_H_
 #define SOCKMUX_VERBS_H_
 
-#include <node_api.h>
+#include <napi.h>
 
 namespace sockmux {
 
@@ -36,12 +36,12 @@ Verb NodeLoopOpen, NodeLoopSetTimer, NodeLoopRef, NodeLoopUnref, NodeLoopClose;
 Verb SystemCalls, OwnedCount;
 
 // { EPERM: 1, … } of this platform (errno_table.cc).
-napi_value ErrnoTable(napi_env env);
+Napi::Object ErrnoTable(Napi::Env env);
 // { epoll: flags, … }: the backends of this platform with the flags that each knows (poller.cc),
 // best first.
-napi_value PollerBackends(napi_env env);
+Napi::Object PollerBackends(Napi::Env env);
 // { edgeTriggered: 1, … } (poller.cc).
-napi_value PollerFlags(napi_env env);
+Napi::Object PollerFlags(Napi::Env env);
 
 }  // namespace sockmux
 
