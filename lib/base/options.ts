@@ -21,7 +21,7 @@ export function wrongRange(option: string, expected: string, value: unknown): Ra
 }
 
 /** Throws unless the value is a plain options object; returns it as a record. */
-export function checkObject(what: string, value: unknown): Record<string, unknown> {
+function checkObject(what: string, value: unknown): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`${what} must be an object, not ${show(value)}`)
   }

@@ -26,7 +26,7 @@ const RETRIES_MAX = 5
 /** Methods whose requests may be sent twice (RFC 9110 §9.2.2). */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE'])
 
-export const TransferTimer = {
+const TransferTimer = {
   /** The whole transfer took too long. */
   TOTAL: 0,
   /** No connection in time, waiting for one included. */

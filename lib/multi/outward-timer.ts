@@ -7,7 +7,7 @@
 export const NOW: number = Number.NEGATIVE_INFINITY
 const NEVER = Number.POSITIVE_INFINITY
 /** The longest time that a 32-bit loop can wait; the timer fires early then and is told again. */
-export const TIMEOUT_MAX_MS = 2 ** 31 - 1
+const TIMEOUT_MAX_MS = 2 ** 31 - 1
 
 export function timeLeft(deadline: number, now: number): number {
   if (deadline === NEVER) return -1

@@ -143,8 +143,8 @@ export interface Kernel {
   shutdownWrite(fd: number): number
 
   /**
-   * poll(2) over [fd, interest, readiness] triples; fills each readiness; returns how many are non-zero (0 after a signal too),
-   * or -errno. timeoutMs -1 waits for ever.
+   * poll(2) over [fd, interest, readiness] triples; fills each readiness; returns how many are non-zero (0 after a
+   * signal too), or -errno. timeoutMs -1 waits for ever.
    */
   poll(entries: Int32Array, count: number, timeoutMs: number): number
 

@@ -13,6 +13,8 @@ export class Framing {
   codings = 0
   /** The last transfer coding is chunked. */
   chunked = false
+  /** The first transfer coding that is neither chunked nor identity; '' when there is none. */
+  unknownCoding = ''
   /** `close` is among the connection options. */
   close = false
   /** `keep-alive` is among the connection options. */
@@ -29,6 +31,7 @@ export class Framing {
     this.transferCoded = false
     this.codings = 0
     this.chunked = false
+    this.unknownCoding = ''
     this.close = false
     this.keepAlive = false
     this.upgrade = false
@@ -91,6 +94,7 @@ export class Framing {
       // Servers that say chunked twice mean it once; curl and llhttp take it so.
       if (this.chunked) this.ambiguous = true
       this.chunked = coding === 'chunked'
+      if (!this.chunked && coding !== 'identity' && this.unknownCoding === '') this.unknownCoding = coding
       this.codings++
     }
     // A field without a coding says that there is one, but not which.

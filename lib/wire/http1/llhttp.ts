@@ -13,7 +13,13 @@ export const HeadResult = { INCOMPLETE: 0, COMPLETE: 1, INVALID: 2, TOO_MANY_FIE
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult]
 
 /** llhttp's error numbers that are looked at. */
-export const HeadErrno = { INVALID_METHOD: 6, INVALID_VERSION: 9, FIELD: 10 } as const
+export const HeadErrno = {
+  INVALID_METHOD: 6,
+  INVALID_CONSTANT: 8,
+  INVALID_VERSION: 9,
+  FIELD: 10,
+  INVALID_STATUS: 13,
+} as const
 
 /** What a parser tolerates beyond the grammar. */
 export interface HeadLeniency {

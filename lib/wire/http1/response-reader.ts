@@ -47,6 +47,11 @@ const TRAILER_BYTES_MAX = 64 * 1024
 const INFORMATIONAL_FACTOR = 20
 /** What a status line begins with. */
 const HTTP_PREFIX: Uint8Array = Buffer.from('HTTP/', 'latin1')
+const STATUS_LINE_ERRORS: ReadonlySet<number> = new Set([
+  HeadErrno.INVALID_CONSTANT,
+  HeadErrno.INVALID_VERSION,
+  HeadErrno.INVALID_STATUS,
+])
 const NO_BYTES = new Uint8Array(0)
 
 const State = { HEAD: 0, LEAD: 1, BODY: 2, END: 3, FAILED: 4 } as const
@@ -207,8 +212,8 @@ export class ResponseReader {
   }
 
   private failHead(): ResponseEvent {
-    // Version errors have a code of their own in curl.
-    const code = this.head.errno === HeadErrno.INVALID_VERSION ? 'UNSUPPORTED_PROTOCOL' : 'WEIRD_SERVER_REPLY'
+    // What is wrong in the status line is not HTTP for curl; what is wrong in a field is a weird reply.
+    const code = STATUS_LINE_ERRORS.has(this.head.errno) ? 'UNSUPPORTED_PROTOCOL' : 'WEIRD_SERVER_REPLY'
     return this.fail(code, `invalid response head: ${this.head.reason}`)
   }
 
@@ -216,7 +221,7 @@ export class ResponseReader {
     const head = this.head
     const text = head.text
     // llhttp also reads RTSP, ICE and other versions of HTTP.
-    if (!text.startsWith('HTTP/')) return this.fail('WEIRD_SERVER_REPLY', 'response is not HTTP')
+    if (!text.startsWith('HTTP/')) return this.fail('UNSUPPORTED_PROTOCOL', 'response is not HTTP')
     const minor = text.charCodeAt(7) - 48
     if (text.charCodeAt(5) !== 49 || minor > 1) {
       return this.fail('UNSUPPORTED_PROTOCOL', `HTTP version ${text.slice(5, 8)} in a response on HTTP/1`)
@@ -227,11 +232,15 @@ export class ResponseReader {
     this.headText = text
     head.reset()
     const status = this.status
-    if (status < 100) return this.fail('WEIRD_SERVER_REPLY', `response status ${text.slice(9, 12)}`)
+    if (status < 100) return this.fail('UNSUPPORTED_PROTOCOL', `response status ${text.slice(9, 12)}`)
     if (status < 200 && status !== 101) return this.tellInformational(text.length)
     this.framing.read(this.headers)
     if (status === 101 || (this.connect && status < 300)) return this.tellUpgrade()
     if (this.framing.fault !== '') return this.fail('WEIRD_SERVER_REPLY', this.framing.fault)
+    if (this.framing.unknownCoding !== '') {
+      // Bytes in a coding that nobody undoes are not the body.
+      return this.fail('BAD_CONTENT_ENCODING', `transfer coding '${this.framing.unknownCoding}' is not supported`)
+    }
     return this.tellHead()
   }
 
