@@ -1,6 +1,6 @@
 /**
- * How figures come about: every measurement is a process of its own, and all subjects take turns (A B C A B C …), so that
- * what disturbs the machine for a while disturbs all of them. A subject is compared with another of the same turn only.
+ * How figures come about: every measurement is a process of its own, and all subjects take turns (A B C A B C …), so
+ * that what disturbs the machine for a while disturbs all of them. A subject is compared within its turn only.
  */
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -38,7 +38,7 @@ export function alternate<T>(subjects: readonly T[], turns: number, measureOnce:
   return figures
 }
 
-/** The command before a command that keeps it on one core, the last one, which interrupts disturb least; empty without taskset. */
+/** What goes before a command to keep it on the last core, which interrupts disturb least; empty without taskset. */
 export function pinning(): string[] {
   const command = ['taskset', '--cpu-list', String(availableParallelism() - 1)]
   const probe = spawnSync(command[0] as string, [...command.slice(1), 'true'], { timeout: PROBE_MS_MAX })

@@ -1,4 +1,7 @@
-/** The C programs of bench/peers, compiled into build/bench when their sources are newer. A missing compiler or header is a reason, not an error. */
+/**
+ * The C programs of bench/peers, compiled into build/bench when their sources are newer. A missing compiler or header
+ * is a reason, not an error.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
- * One subject of the readiness benchmark in a process of its own: `node subject.js NAME backend pipes active writes warmups
- * repeats` prints one line of JSON, as the C peers do. A subject does one thing in `run`: from the first wait until
- * everything was read back.
+ * One subject of the readiness benchmark in a process of its own: `node subject.js NAME backend pipes active writes
+ * warmups repeats` prints one line of JSON, as the C peers do. What `run` of a subject does is timed: from the first
+ * wait until everything was read back.
  */
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -10,7 +10,7 @@ export interface Trial {
   readonly name: string
   readonly summary: string
   readonly options: readonly TrialOption[]
-  /** `values` holds the options that were given. Prints its tables; throws UsageError for a value that makes no sense. */
+  /** `values`: the options that were given. Prints its tables; throws UsageError for a value that makes no sense. */
   run(values: Readonly<Record<string, string>>, print: (line: string) => void): void | Promise<void>
 }
 

@@ -1,5 +1,6 @@
-// What the peers of the readiness benchmark share: the parameters, the ring of pipes, the rounds and the answer, one line
-// of JSON on stdout. A peer gives its description and a function that waits once and calls on_readable for every event.
+// What the peers of the readiness benchmark share: the parameters, the ring of pipes, the rounds and
+// the answer, one line of JSON on stdout. A peer gives its description and a function that waits
+// once and calls on_readable for every event.
 #ifndef BENCH_PEERS_READINESS_H
 #define BENCH_PEERS_READINESS_H
 

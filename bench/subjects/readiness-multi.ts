@@ -1,4 +1,4 @@
-/** Everything through a `Multi`: a machine per pipe on its engine, interest told to a `Poller`, readiness told back in batches. */
+/** Through a `Multi`: a machine per pipe on its engine, interest told to a `Poller`, readiness told back in batches. */
 import type { TimerTable } from '../../lib/base/timer-table.ts'
 import type { Engine } from '../../lib/multi/engine.ts'
 import { type InterestSet, type Machine, MachineKind } from '../../lib/multi/machine.ts'

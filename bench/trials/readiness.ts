@@ -181,7 +181,8 @@ export function measureShape(
 
 /** A heading and a table. */
 export function describeShape(shape: ReadinessShape, figures: readonly Figures[]): string[] {
-  const heading = `${shape.pipes} pipes, ${shape.active} active, ${shape.writes} writes: ns per event, and × ${REFERENCE}`
+  const { pipes, active, writes } = shape
+  const heading = `${pipes} pipes, ${active} active, ${writes} writes: ns per event, and × ${REFERENCE}`
   const columns = ['', 'fastest', 'min', 'median', 'max', '× fastest', '× min', '× median', '× max']
   const rows = figures.map(({ subject, time, fastest, timesLibevent, fastestTimesLibevent }) => [
     subject,
