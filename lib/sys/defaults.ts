@@ -2,17 +2,22 @@
 import { type Clock, systemClock } from './clock.ts'
 import type { Kernel } from './kernel.ts'
 import { kernel, NativeResolver } from './native.ts'
+import { openTls } from './native-tls.ts'
 import type { Resolver } from './resolver.ts'
+import type { TlsProvider } from './tls.ts'
 
 export const defaults: {
   readonly kernel: Kernel
   readonly clock: Clock
   createResolver(): Resolver
+  /** Throws an Error where there is no TLS, with the reason. */
+  openTls(): TlsProvider
   /** SOCKMUX_DEBUG=1 checks the invariants after every entry. */
   readonly debug: boolean
 } = {
   kernel,
   clock: systemClock,
   createResolver: () => new NativeResolver(),
+  openTls,
   debug: process.env['SOCKMUX_DEBUG'] === '1',
 }

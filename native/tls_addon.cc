@@ -1,0 +1,72 @@
+// The export table of the TLS addon, a binary of its own: where a host does not bring the OpenSSL
+// that this was compiled for, loading fails with a reason and the rest of the library works.
+#include <node_api.h>
+#include <openssl/crypto.h>
+#include <openssl/opensslv.h>
+
+#include "tls_environment.h"
+#include "tls_values.h"
+
+namespace sockmux::tls {
+
+namespace {
+
+constexpr struct {
+  const char* name;
+  Verb* verb;
+} kVerbs[] = {
+    {"newStore", NewStoreVerb},
+    {"newContext", NewContext},
+    {"memoryRegister", MemoryRegister},
+    {"memoryRelease", MemoryRelease},
+    {"engineOpen", EngineOpen},
+    {"engineUseContext", EngineUseContext},
+    {"engineHandshake", EngineHandshake},
+    {"engineRead", EngineRead},
+    {"engineWrite", EngineWrite},
+    {"engineShutdown", EngineShutdown},
+    {"engineClose", EngineClose},
+    {"engineCount", EngineCount},
+    {"engineDescribe", EngineDescribe},
+    {"engineFailure", EngineFailure},
+    {"engineCertificates", EngineCertificates},
+    {"engineOcspResponse", EngineOcspResponse},
+    {"engineTakeSession", EngineTakeSession},
+    {"engineAskedName", EngineAskedName},
+    {"sessionExport", SessionExport},
+    {"sessionImport", SessionImport},
+};
+
+napi_value Initialize(napi_env env, napi_value exports) {
+  if (OpenSSL_version_num() >> 28 != OPENSSL_VERSION_MAJOR) {
+    std::string message = std::string("compiled for OpenSSL ") + OPENSSL_VERSION_TEXT +
+                          ", but this process has " + OpenSSL_version(OPENSSL_VERSION);
+    napi_throw_error(env, "ERR_OPENSSL_VERSION", message.c_str());
+    return nullptr;
+  }
+  auto* state = new Environment;
+  napi_set_instance_data(
+      env, state, [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); },
+      nullptr);
+  napi_add_env_cleanup_hook(
+      env,
+      [](void* data) {
+        auto* closing = static_cast<Environment*>(data);
+        closing->engines.Clear();
+        closing->memories.Clear();
+      },
+      state);
+  for (const auto& entry : kVerbs) {
+    napi_value function;
+    napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.verb, state, &function);
+    napi_set_named_property(env, exports, entry.name, function);
+  }
+  napi_set_named_property(env, exports, "version",
+                          NewString(env, OpenSSL_version(OPENSSL_VERSION_STRING)));
+  return exports;
+}
+
+}  // namespace
+}  // namespace sockmux::tls
+
+NAPI_MODULE_INIT() { return sockmux::tls::Initialize(env, exports); }
