@@ -8,6 +8,7 @@ import type { Host } from '../multi/host.ts'
 import { Interest } from '../sys/readiness.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { Flow } from './flow.ts'
+import type { RequestPlan } from './request-plan.ts'
 import { RequestSender, SendStatus } from './request-sender.ts'
 import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
 import type { TransferInfo } from './transfer-info.ts'
@@ -37,12 +38,19 @@ export class HttpExchange {
   /** -errno with which sending failed. The answer may be here all the same. */
   #sendResult = 0
 
-  constructor(host: Host, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+  constructor(
+    host: Host,
+    stream: ByteStream,
+    settings: TransferSettings,
+    plan: RequestPlan,
+    info: TransferInfo,
+    flow: Flow,
+  ) {
     this.#host = host
     this.#stream = stream
     this.#flow = flow
-    this.#sender = new RequestSender(host, stream, settings, info, flow)
-    this.#receiver = new ResponseReceiver(host, stream, settings, info, flow)
+    this.#sender = new RequestSender(host, stream, settings, plan, info, flow)
+    this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow)
   }
 
   /** Sends what can be sent at once. Nothing is read yet: the answer cannot be here. */

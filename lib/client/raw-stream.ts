@@ -7,7 +7,7 @@ import { TransferError } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { systemError } from '../sys/system-error.ts'
-import type { ConnectionPool } from './connection-pool.ts'
+import { connectionPool } from './connection-pool.ts'
 import type { Lease } from './lease.ts'
 
 /** What `send` and `receive` return when they would have to wait (curl's CURLE_AGAIN). */
@@ -15,13 +15,11 @@ export const WOULD_BLOCK = -1
 
 export class RawStream {
   readonly #host: Host
-  readonly #pool: ConnectionPool
   readonly #lease: Lease
   readonly #stream: ByteStream
 
-  constructor(host: Host, pool: ConnectionPool, lease: Lease) {
+  constructor(host: Host, lease: Lease) {
     this.#host = host
-    this.#pool = pool
     this.#lease = lease
     this.#stream = lease.connection?.stream as ByteStream
   }
@@ -47,7 +45,7 @@ export class RawStream {
   }
 
   close(): void {
-    this.#pool.cancel(this.#lease, this.#host.now)
+    this.#host.facility(connectionPool).cancel(this.#lease, this.#host.now)
   }
 
   #judge(result: number, code: 'SEND_ERROR' | 'RECV_ERROR', syscall: string): number {

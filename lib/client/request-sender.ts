@@ -13,6 +13,7 @@ import {
   writeLatin1,
 } from '../wire/http1/request-encoder.ts'
 import type { Flow } from './flow.ts'
+import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import { PAUSE } from './transfer-options.ts'
 import { headerPairs, type TransferSettings } from './transfer-settings.ts'
@@ -54,6 +55,7 @@ export class RequestSender {
   readonly #host: Host
   readonly #stream: ByteStream
   readonly #settings: TransferSettings
+  readonly #plan: RequestPlan
   readonly #info: TransferInfo
   readonly #flow: Flow
   #stage: Stage = Stage.BODY
@@ -64,17 +66,25 @@ export class RequestSender {
   #bodyGiven = 0
   #chunk: Uint8Array = NOTHING
 
-  constructor(host: Host, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+  constructor(
+    host: Host,
+    stream: ByteStream,
+    settings: TransferSettings,
+    plan: RequestPlan,
+    info: TransferInfo,
+    flow: Flow,
+  ) {
     this.#host = host
     this.#stream = stream
     this.#settings = settings
+    this.#plan = plan
     this.#info = info
     this.#flow = flow
   }
 
   /** The first send, out of the host's scratch memory; what it did not take is copied. */
   start(): SendStatus {
-    const { head, body } = this.#settings
+    const { head, body } = this.#plan
     const { scratch } = this.#host
     let end = writeLatin1(scratch.bytes, 0, head)
     if (end < 0) {
@@ -126,7 +136,7 @@ export class RequestSender {
 
   /** The next piece into `#pending`; YIELDED when there is something to send or the stage moved. */
   #fill(): SendStatus {
-    const { body, bodyLength } = this.#settings
+    const { body, bodyLength } = this.#plan
     if (this.#stage === Stage.LAST_CHUNK) return this.#fillLastChunk()
     if (body instanceof Uint8Array) {
       this.#stage = Stage.END
@@ -161,7 +171,7 @@ export class RequestSender {
     this.#bodyGiven += bytes.length
     if (bytes.length === 0) return SendStatus.YIELDED
     this.#debug('dataOut', bytes)
-    if (this.#settings.bodyLength >= 0) {
+    if (this.#plan.bodyLength >= 0) {
       this.#offer(bytes, -1)
       return SendStatus.YIELDED
     }
@@ -171,7 +181,7 @@ export class RequestSender {
   }
 
   #endOfPieces(): SendStatus {
-    const { bodyLength } = this.#settings
+    const { bodyLength } = this.#plan
     if (bodyLength < 0) {
       this.#stage = Stage.LAST_CHUNK
       return SendStatus.YIELDED

@@ -8,6 +8,7 @@ import type { Facility, Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
 import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
 import type { Flow } from './flow.ts'
+import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { ResponseHead } from './transfer-options.ts'
 import { HEAD_BYTES_MAX, type TransferSettings } from './transfer-settings.ts'
@@ -50,14 +51,21 @@ export class ResponseReceiver {
   readonly #info: TransferInfo
   readonly #flow: Flow
 
-  constructor(host: Host, stream: ByteStream, settings: TransferSettings, info: TransferInfo, flow: Flow) {
+  constructor(
+    host: Host,
+    stream: ByteStream,
+    settings: TransferSettings,
+    plan: RequestPlan,
+    info: TransferInfo,
+    flow: Flow,
+  ) {
     this.#host = host
     this.#stream = stream
     this.#settings = settings
     this.#info = info
     this.#flow = flow
     this.reader = takeReader(host, settings)
-    this.reader.reset(settings.method)
+    this.reader.reset(plan.method)
   }
 
   run(readiness: number): ReceiveStatus {

@@ -52,8 +52,20 @@ export class TransferInfo {
   /** CURLINFO_TOTAL_TIME_T; up to now while it runs. */
   totalTime = 0
 
+  #addedAt = 0
+
   constructor(effectiveUrl: string, effectiveMethod: string) {
     this.effectiveUrl = effectiveUrl
     this.effectiveMethod = effectiveMethod
+  }
+
+  /** @internal The zero of its times, by the engine's clock. */
+  begin(now: number): void {
+    this.#addedAt = now
+  }
+
+  /** @internal µs from the adding to that moment. */
+  since(moment: number): number {
+    return Math.round((moment - this.#addedAt) * 1000)
   }
 }

@@ -1,23 +1,23 @@
 /**
- * One run of a transfer as a machine: queued → connecting → exchanging → ended. It asks the pool for a connection,
- * opens one when it may, exchanges, gives back. The only setter of the state is `#enter`. A request that a reused
+ * One run of a transfer as a machine: acquiring → exchanging → ended. It acquires a connection, exchanges, gives the
+ * connection back. The only setter of the state is `#enter`. A request that a reused
  * connection did not answer begins again on a new one, when that is safe.
  */
 import { type TransferCodeName, TransferError } from '../base/errors.ts'
 import { TimerTable } from '../base/timer-table.ts'
-import { Connector } from '../connection/connector.ts'
 import { FilterStatus } from '../connection/filter.ts'
-import { findResolveEntry } from '../connection/resolve-entry.ts'
-import { ByteStream } from '../connection/stream.ts'
+import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind } from '../multi/machine.ts'
 import { attachment, type Subject } from '../multi/subject.ts'
 import type { Task } from '../multi/task.ts'
-import { type ConnectionPool, connectionPool } from './connection-pool.ts'
+import { Acquisition, type AcquisitionFailure } from './acquisition.ts'
+import { connectionPool } from './connection-pool.ts'
 import type { Flow } from './flow.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
-import { type Lease, LeaseState } from './lease.ts'
+import type { Lease } from './lease.ts'
 import { RawStream } from './raw-stream.ts'
+import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 
@@ -40,7 +40,7 @@ const TransferTimer = {
 } as const
 const TIMER_COUNT = 5
 
-const State = { QUEUED: 0, CONNECTING: 1, EXCHANGING: 2, ENDED: 3 } as const
+const State = { ACQUIRING: 0, EXCHANGING: 1, ENDED: 2 } as const
 type State = (typeof State)[keyof typeof State]
 
 /** The transfer as its machine sees it. */
@@ -56,16 +56,15 @@ export class TransferMachine implements Machine {
   readonly timers: TimerTable = new TimerTable(TIMER_COUNT)
   readonly subject: TransferOwner
   readonly #host: Host
-  readonly #pool: ConnectionPool
   readonly #settings: TransferSettings
   readonly #info: TransferInfo
   readonly #addedAt: number
-  #state: State = State.QUEUED
+  #state: State = State.ACQUIRING
+  readonly #plan: RequestPlan
+  #acquisition: Acquisition | null = null
   #lease: Lease | null = null
-  #connector: Connector | null = null
   #exchange: HttpExchange | null = null
   #reused = false
-  #fresh: boolean
   /** Bytes moved when the idle timer was set. */
   #idleMark = 0
   #task!: Task
@@ -73,11 +72,11 @@ export class TransferMachine implements Machine {
   constructor(host: Host, transfer: TransferOwner, settings: TransferSettings) {
     this.subject = transfer
     this.#host = host
-    this.#pool = host.facility(connectionPool)
     this.#settings = settings
     this.#info = transfer.info
     this.#addedAt = host.now
-    this.#fresh = settings.freshConnect || settings.connectOnly
+    this.#info.begin(host.now)
+    this.#plan = settings.plan
   }
 
   start(_now: number): void {
@@ -85,16 +84,16 @@ export class TransferMachine implements Machine {
     const { timeoutMs, connectTimeoutMs, onProgress, progressIntervalMs } = this.#settings
     // Counted from the adding: waiting to be run is part of the transfer's time.
     const from = this.#addedAt
+    this.#acquire(this.#settings.freshConnect || this.#settings.connectOnly)
     if (timeoutMs > 0) this.timers.set(TransferTimer.TOTAL, from + timeoutMs)
     this.timers.set(TransferTimer.CONNECT, from + connectTimeoutMs)
     if (onProgress !== null) this.timers.set(TransferTimer.PROGRESS, from + progressIntervalMs)
   }
 
   run(now: number, readiness: number): void {
-    if (this.#state === State.QUEUED) this.#runQueued(now)
-    else if (this.#state === State.CONNECTING) this.#runConnecting(now)
+    if (this.#state === State.ACQUIRING) this.#runAcquiring(now)
     else if (this.#state === State.EXCHANGING) this.#judge((this.#exchange as HttpExchange).run(readiness), now)
-    this.#info.totalTime = this.#since(now)
+    this.#info.totalTime = this.#info.since(now)
   }
 
   expired(timer: number, now: number): void {
@@ -115,7 +114,7 @@ export class TransferMachine implements Machine {
   }
 
   interest(into: InterestSet): void {
-    if (this.#state === State.CONNECTING) this.#connector?.interest(into)
+    if (this.#state === State.ACQUIRING) this.#acquisition?.interest(into)
     else if (this.#state === State.EXCHANGING && this.#exchange !== null) {
       this.#lease?.connection?.stream.interest(this.#exchange.wants(), into)
     }
@@ -123,9 +122,7 @@ export class TransferMachine implements Machine {
 
   /** Waiting for a slot or a name, or paused: the pool, the name service or the user will wake it. */
   get dormant(): boolean {
-    if (this.#state === State.QUEUED) return this.#lease?.state === LeaseState.WAITING
-    if (this.#state === State.CONNECTING) return this.#connector?.phase === 'resolving'
-    return this.#exchange?.dormant ?? false
+    return this.#acquisition?.dormant ?? this.#exchange?.dormant ?? false
   }
 
   abort(cause: unknown): void {
@@ -134,93 +131,42 @@ export class TransferMachine implements Machine {
     this.#end(new TransferError('ABORTED_BY_CALLBACK', `aborted: ${reason}`, cause))
   }
 
-  #runQueued(now: number): void {
-    if (this.#lease === null) {
-      this.#lease = this.#pool.request(this.#task, this.#settings.poolKey, this.#fresh, now)
-    }
-    const { state } = this.#lease
-    if (state === LeaseState.WAITING) return
-    this.#info.queueTime = this.#since(now)
-    if (state === LeaseState.PERMIT) {
-      this.#connect(now)
-      return
-    }
-    this.#reused = true
-    this.#established(now)
+  #acquire(fresh: boolean): void {
+    this.#acquisition = new Acquisition(this.#host, this.#task, this.#settings, this.#plan, this.#info, fresh)
+    this.#enter(State.ACQUIRING)
   }
 
-  #connect(now: number): void {
-    const settings = this.#settings
-    const { url, unixSocketPath } = settings
-    this.#reused = false
-    this.#connector = new Connector(
-      this.#host,
-      this.#task,
-      unixSocketPath !== null
-        ? { kind: 'unix', path: unixSocketPath }
-        : {
-            kind: 'tcp',
-            host: url.host,
-            port: url.port,
-            family: settings.ipVersion,
-            addresses: settings.resolve.length === 0 ? null : findResolveEntry(settings.resolve, url.host, url.port),
-            happyEyeballsDelayMs: settings.happyEyeballsDelayMs,
-          },
-    )
-    this.#debug(`connecting to ${unixSocketPath ?? `${url.host} port ${url.port}`}`)
-    this.#enter(State.CONNECTING)
-    this.#connector.start(now)
-    this.#runConnecting(now)
-  }
-
-  #runConnecting(now: number): void {
-    const connector = this.#connector as Connector
-    const status = connector.run(now)
-    if (connector.nameResolvedAt >= 0) this.#info.nameLookupTime = this.#since(connector.nameResolvedAt)
-    if (status === FilterStatus.PENDING) {
-      this.timers.set(TransferTimer.CONNECTOR, connector.deadline())
-      return
-    }
-    this.timers.clear(TransferTimer.CONNECTOR)
+  #runAcquiring(now: number): void {
+    const acquisition = this.#acquisition as Acquisition
+    const status = acquisition.run(now)
+    this.timers.set(TransferTimer.CONNECTOR, acquisition.deadline())
     if (status === FilterStatus.FAILED) {
-      const { failure } = connector
-      const { url } = this.#settings
-      if (failure?.error === 'COULDNT_RESOLVE_HOST') {
-        this.#fail('COULDNT_RESOLVE_HOST', `could not resolve host ${url.host}: ${failure.cause.code}`, failure.cause)
-      } else {
-        this.#fail(
-          'COULDNT_CONNECT',
-          `could not connect to ${url.authority}: ${failure?.cause.message}`,
-          failure?.cause,
-        )
-      }
-      return
-    }
-    this.#info.connects++
-    this.#info.connectTime = this.#since(now)
-    this.#pool.opened(this.#lease as Lease, new ByteStream(this.#host, connector.take(), now))
-    this.#connector = null
-    this.#established(now)
+      const { code, message, cause } = acquisition.failure as AcquisitionFailure
+      this.#fail(code, message, cause)
+    } else if (status === FilterStatus.DONE) this.#established(acquisition, now)
   }
 
-  /** The lease holds a stream: new, or from the pool. */
-  #established(now: number): void {
-    const stream = (this.#lease as Lease).connection?.stream as ByteStream
+  /** There is a stream: new, or from the pool. */
+  #established(acquisition: Acquisition, now: number): void {
+    this.#lease = acquisition.take()
+    this.#acquisition = null
+    this.#reused = acquisition.reused
+    const stream = this.#lease.connection?.stream as ByteStream
     const info = this.#info
     this.timers.clear(TransferTimer.CONNECT)
-    info.preTransferTime = this.#since(now)
+    info.preTransferTime = info.since(now)
     info.connectionId = stream.id
     this.#rememberAddresses(stream)
     this.#debug(`${this.#reused ? 'reusing' : 'established'} connection ${stream.id}`)
     if (this.#settings.connectOnly) {
       info.activeSocket = stream.fd
-      this.subject.hold(new RawStream(this.#host, this.#pool, this.#lease as Lease))
+      this.subject.hold(new RawStream(this.#host, this.#lease))
       this.#lease = null
       this.#end(null)
       return
     }
+    this.#exchange = new HttpExchange(this.#host, stream, this.#settings, this.#plan, info, this.subject.flow)
     this.#enter(State.EXCHANGING)
-    this.#exchange = new HttpExchange(this.#host, stream, this.#settings, info, this.subject.flow)
     if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
     this.#judge(this.#exchange.start(), now)
   }
@@ -228,8 +174,8 @@ export class TransferMachine implements Machine {
   #judge(status: ExchangeStatus, now: number): void {
     const exchange = this.#exchange as HttpExchange
     const info = this.#info
-    if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#since(now)
-    if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#since(now)
+    if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#info.since(now)
+    if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#info.since(now)
     if (status === ExchangeStatus.DONE) this.#end(null)
     else if (status === ExchangeStatus.YIELDED) this.#host.markDirty(this.#task)
     else if (status === ExchangeStatus.FAILED) this.#exchangeFailed(exchange, now)
@@ -238,7 +184,7 @@ export class TransferMachine implements Machine {
   #exchangeFailed(exchange: HttpExchange, now: number): void {
     const { code, message, cause } = exchange.failure as ExchangeFailure
     const connectionDied = code === 'GOT_NOTHING' || code === 'SEND_ERROR' || code === 'RECV_ERROR'
-    const isSafe = exchange.untouched || (IDEMPOTENT.has(this.#settings.method) && exchange.rewindable)
+    const isSafe = exchange.untouched || (IDEMPOTENT.has(this.#plan.method) && exchange.rewindable)
     if (!this.#reused || !connectionDied || exchange.answered || !isSafe || this.#info.retries >= RETRIES_MAX) {
       this.#fail(code, message, cause)
       return
@@ -246,11 +192,10 @@ export class TransferMachine implements Machine {
     this.#debug('the reused connection died before it answered; beginning again on a new one')
     this.#info.retries++
     this.#info.bytesSent = 0
-    this.#fresh = true
     this.#letGo(false)
     this.timers.clear(TransferTimer.IDLE)
     this.timers.set(TransferTimer.CONNECT, now + this.#settings.connectTimeoutMs)
-    this.#enter(State.QUEUED)
+    this.#acquire(true)
     this.#host.markDirty(this.#task)
   }
 
@@ -283,7 +228,7 @@ export class TransferMachine implements Machine {
     this.#enter(State.ENDED)
     this.timers.clearAll()
     this.#letGo(error === null && (this.#exchange?.reusable ?? false) && !this.#settings.forbidReuse)
-    this.#info.totalTime = this.#since(this.#host.now)
+    this.#info.totalTime = this.#info.since(this.#host.now)
     this.#host.complete(this.subject, this.#tellEnd(error))
   }
 
@@ -303,14 +248,11 @@ export class TransferMachine implements Machine {
   }
 
   #letGo(reusable: boolean): void {
-    const { now } = this.#host
-    this.#connector?.abort()
-    this.#connector = null
+    this.#acquisition?.abort()
+    this.#acquisition = null
     this.#exchange?.close()
     this.#exchange = null
-    if (this.#lease === null) return
-    if (this.#lease.state === LeaseState.CONNECTION) this.#pool.giveBack(this.#lease, reusable, now)
-    else this.#pool.cancel(this.#lease, now)
+    if (this.#lease !== null) this.#host.facility(connectionPool).giveBack(this.#lease, reusable, this.#host.now)
     this.#lease = null
   }
 
@@ -328,18 +270,16 @@ export class TransferMachine implements Machine {
   }
 
   #tellProgress(): void {
-    const { onProgress, bodyLength } = this.#settings
+    const { onProgress } = this.#settings
     if (onProgress === null) return
     const { bytesReceived, contentLength, bytesSent } = this.#info
-    onProgress({ bytesReceived, bytesToReceive: contentLength, bytesSent, bytesToSend: bodyLength })
+    onProgress({ bytesReceived, bytesToReceive: contentLength, bytesSent, bytesToSend: this.#plan.bodyLength })
   }
 
   /** curl's wording: a timeout says in which phase it struck. */
   #describeTimeout(now: number): string {
     const elapsed = `after ${Math.round(now - this.#addedAt)} ms`
-    if (this.#state === State.QUEUED) return `Connection timed out ${elapsed} while waiting for a free connection`
-    if (this.#state === State.EXCHANGING) return `Operation timed out ${elapsed} ${this.#describeBytes()}`
-    return `${this.#connector?.phase === 'resolving' ? 'Resolving' : 'Connection'} timed out ${elapsed}`
+    return this.#acquisition?.describe(elapsed) ?? `Operation timed out ${elapsed} ${this.#describeBytes()}`
   }
 
   #describeBytes(): string {
@@ -349,10 +289,5 @@ export class TransferMachine implements Machine {
 
   #debug(text: string): void {
     this.#settings.onDebug?.('text', text, this.#info)
-  }
-
-  /** µs from the adding to that moment. */
-  #since(moment: number): number {
-    return Math.round((moment - this.#addedAt) * 1000)
   }
 }

@@ -18,6 +18,7 @@ import { parseResolveEntry, type ResolveEntry } from '../connection/resolve-entr
 import { isFieldValue, isToken } from '../wire/http1/syntax.ts'
 import { type ParsedUrl, parseUrl } from '../wire/url.ts'
 import { requestHeadText } from './request-head.ts'
+import type { RequestPlan } from './request-plan.ts'
 import type { BodyFunction, TransferOptions } from './transfer-options.ts'
 
 /** curl's default of CONNECTTIMEOUT. */
@@ -35,15 +36,8 @@ const SCHEMES: ReadonlySet<string> = new Set(['http', 'tcp'])
 type Callback<Name extends keyof TransferOptions> = NonNullable<TransferOptions[Name]> | null
 
 export interface TransferSettings {
-  readonly url: ParsedUrl
-  readonly method: string
-  /** The request's head as Latin-1 text. */
-  readonly head: string
-  /** Connections that this transfer may share with others. */
-  readonly poolKey: string
-  readonly body: Uint8Array | BodyFunction | null
-  /** -1 when it is not known. */
-  readonly bodyLength: number
+  /** The first request. */
+  readonly plan: RequestPlan
   readonly requestTrailers: Callback<'requestTrailers'>
   readonly connectOnly: boolean
   readonly unixSocketPath: string | null
@@ -140,13 +134,16 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   const headers = headerPairs('headers', options.headers ?? [])
   refuseFraming(headers)
   const bodyLength = bodyLengthOf(options, bytes)
-  return {
+  const plan: RequestPlan = {
     url,
     method,
     head: requestHeadText({ url, method, headers, hasBody: bytes !== null, bodyLength }),
-    poolKey: poolKeyOf(options, url),
     body: bytes,
     bodyLength,
+    poolKey: poolKeyOf(options, url),
+  }
+  return {
+    plan,
     requestTrailers: options.requestTrailers ?? null,
     connectOnly,
     unixSocketPath: options.unixSocketPath ?? null,

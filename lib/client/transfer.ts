@@ -35,7 +35,7 @@ export class Transfer implements Subject {
     this.#settings = transferSettings(options)
     this.#options = { ...options }
     this.data = options.data
-    this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
+    this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
   }
 
   /** What is known so far; of the last run once it ended. A new object for each run. */
@@ -80,7 +80,7 @@ export class Transfer implements Subject {
       this.data = options.data
     }
     this.#flow = new Flow()
-    this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
+    this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
   }
 
   /** A new transfer with the same options, some replaced (curl_easy_duphandle). */
@@ -115,7 +115,7 @@ export class Transfer implements Subject {
   }
 
   [begin](host: Host): Machine {
-    this.#info = new TransferInfo(this.#settings.url.href, this.#settings.method)
+    this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
     return new TransferMachine(host, this, this.#settings)
   }
 

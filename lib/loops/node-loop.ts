@@ -2,7 +2,9 @@
  * Node's own loop: one uv_poll_t on a Poller's descriptor, one timer, and an immediate for "now", since a timer of 0 ms
  * costs 1 ms there. The process stays alive exactly while the Multi is active.
  */
-import type { Multi } from '../multi/multi.ts'
+import { MultiError } from '../base/errors.ts'
+import { show } from '../base/options.ts'
+import { Multi } from '../multi/multi.ts'
 import { NodeLoop, Poller } from '../sys/native.ts'
 import { Interest, SOCKET_TIMEOUT } from '../sys/readiness.ts'
 
@@ -17,6 +19,8 @@ export interface NodeLoopAttachment {
 
 /** Takes over the Multi's socket, timer and activity function. */
 export function attachToNodeLoop<T extends object, S extends object>(multi: Multi<T, S>): NodeLoopAttachment {
+  if (!(multi instanceof Multi)) throw new TypeError(`attachToNodeLoop: expected a Multi, not ${show(multi)}`)
+  if (multi.closed) throw new MultiError('BAD_HANDLE', 'attachToNodeLoop: this Multi is closed')
   const poller = new Poller()
   const loop = new NodeLoop(poller.fd, (timedOut: boolean) => {
     if (timedOut) {

@@ -2,8 +2,8 @@
  * An own loop on the calling thread, synchronous: a Poller, one deadline, nothing else. It takes over the Multi's
  * socket and timer function while it runs, and leaves none behind.
  */
-import { checkOptions, isFunction, isInteger, isText } from '../base/options.ts'
-import type { Multi } from '../multi/multi.ts'
+import { checkOptions, isFunction, isInteger, isText, show } from '../base/options.ts'
+import { Multi } from '../multi/multi.ts'
 import { systemClock } from '../sys/clock.ts'
 import { Poller } from '../sys/native.ts'
 import type { PollerBackend } from '../sys/poller.ts'
@@ -20,17 +20,21 @@ export interface PollLoopOptions {
 
 const MAX_WAIT_MS = 1000
 const MAX_WAIT_LIMIT_MS = 2 ** 31 - 1
+const NOTHING = new Int32Array(0)
 
 /** Runs until nothing runs, or `until` says so. Returns how many transfers still run. `multi.wakeup` ends a wait. */
 export function runPollLoop<T extends object, S extends object>(
   multi: Multi<T, S>,
   options: PollLoopOptions = {},
 ): number {
+  if (!(multi instanceof Multi)) throw new TypeError(`runPollLoop: expected a Multi, not ${show(multi)}`)
   checkOptions('runPollLoop options', options, {
     until: isFunction,
     backend: isText,
     maxWaitMs: isInteger(0, MAX_WAIT_LIMIT_MS),
   })
+  // Refused inside a callback, and on a closed Multi, before the functions of another loop are taken away.
+  multi.socketActionBatch(NOTHING, 0)
   const { until } = options
   const maxWaitMs = options.maxWaitMs ?? MAX_WAIT_MS
   const poller = new Poller(options.backend === undefined ? {} : { backend: options.backend })

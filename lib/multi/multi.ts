@@ -4,9 +4,9 @@
  * `close` every call but `close`, `remove` and the getters is refused with BAD_HANDLE, and no callback is called again.
  */
 import { MultiError } from '../base/errors.ts'
-import { isFunctionOrNull, isInteger, wrongType } from '../base/options.ts'
+import { isFunctionOrNull, isInteger, isObject, wrongType } from '../base/options.ts'
 import { POLL_STRIDE } from '../sys/kernel.ts'
-import { Readiness, SOCKET_TIMEOUT } from '../sys/readiness.ts'
+import { Interest, Readiness, SOCKET_TIMEOUT } from '../sys/readiness.ts'
 import { Engine } from './engine.ts'
 import type { Message } from './message-queue.ts'
 import { engineOptions, type MultiOptions } from './multi-options.ts'
@@ -37,6 +37,7 @@ export interface MultiStats {
 const ANY_READINESS = Readiness.READABLE | Readiness.WRITABLE | Readiness.ERROR
 const isFd = isInteger(SOCKET_TIMEOUT, 2 ** 30)
 const isReadiness = isInteger(0, ANY_READINESS)
+const isInterest = isInteger(0, Interest.READABLE_WRITABLE)
 
 let engineWithin: <T extends object, S extends object>(multi: Multi<T, S>) => Engine
 
@@ -200,6 +201,7 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   poll(timeoutMs: number, extra: PollFd[] = []): number {
     isInteger(-1, 2 ** 31 - 1)('timeoutMs', timeoutMs)
     if (!Array.isArray(extra)) throw wrongType('extra', 'an array of { fd, interest, readiness }', extra)
+    for (let i = 0; i < extra.length; i++) checkPollFd(`extra[${i}]`, extra[i])
     const engine = this.#engine
     engine.enter('poll')
     try {
@@ -329,6 +331,7 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     const put = (fd: number, interest: number): void => {
       entries[count * POLL_STRIDE] = fd
       entries[count * POLL_STRIDE + 1] = interest
+      entries[count * POLL_STRIDE + 2] = 0
       count++
     }
     put(this.#wakeup.waker.fd, Readiness.READABLE)
@@ -354,6 +357,13 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
   #refuseClosed(name: string): void {
     if (this.#engine.closed) throw new MultiError('BAD_HANDLE', `${name}: this Multi is closed`)
   }
+}
+
+function checkPollFd(option: string, entry: unknown): void {
+  isObject(option, entry)
+  const { fd, interest } = entry as PollFd
+  isFd(`${option}.fd`, fd)
+  isInterest(`${option}.interest`, interest)
 }
 
 function checkSubject(name: string, value: unknown): Subject {

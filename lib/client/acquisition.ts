@@ -1,0 +1,144 @@
+/**
+ * From a wish to a stream that is ready: a lease from the pool; when that is a permit, a new connection. A part of a
+ * transfer's machine, which runs it, passes its interest on and arms its deadline. What happened and when is written into
+ * the transfer's info. Ends DONE with a connection on the lease, or FAILED with a failure.
+ */
+import type { TransferCodeName } from '../base/errors.ts'
+import { Connector, type ConnectTarget } from '../connection/connector.ts'
+import { FilterStatus } from '../connection/filter.ts'
+import { findResolveEntry } from '../connection/resolve-entry.ts'
+import { ByteStream } from '../connection/stream.ts'
+import type { Host } from '../multi/host.ts'
+import type { InterestSet } from '../multi/machine.ts'
+import type { Task } from '../multi/task.ts'
+import { connectionPool } from './connection-pool.ts'
+import { type Lease, LeaseState } from './lease.ts'
+import type { RequestPlan } from './request-plan.ts'
+import type { TransferInfo } from './transfer-info.ts'
+import type { TransferSettings } from './transfer-settings.ts'
+
+export interface AcquisitionFailure {
+  readonly code: TransferCodeName
+  readonly message: string
+  readonly cause?: unknown
+}
+
+export class Acquisition {
+  failure: AcquisitionFailure | null = null
+  /** After DONE: the connection came from the pool. */
+  reused = false
+  readonly #host: Host
+  readonly #task: Task
+  readonly #settings: TransferSettings
+  readonly #plan: RequestPlan
+  readonly #info: TransferInfo
+  readonly #fresh: boolean
+  #lease: Lease | null = null
+  #connector: Connector | null = null
+
+  /** `fresh` takes no connection that another transfer has used. */
+  constructor(
+    host: Host,
+    task: Task,
+    settings: TransferSettings,
+    plan: RequestPlan,
+    info: TransferInfo,
+    fresh: boolean,
+  ) {
+    this.#host = host
+    this.#task = task
+    this.#settings = settings
+    this.#plan = plan
+    this.#info = info
+    this.#fresh = fresh
+  }
+
+  run(now: number): FilterStatus {
+    if (this.#connector !== null) return this.#runConnector(this.#connector, now)
+    const lease = this.#requestLease(now)
+    if (lease.state === LeaseState.WAITING) return FilterStatus.PENDING
+    this.#info.queueTime = this.#info.since(now)
+    if (lease.state === LeaseState.CONNECTION) {
+      this.reused = true
+      return FilterStatus.DONE
+    }
+    this.#connector = new Connector(this.#host, this.#task, this.#target())
+    this.#connector.start(now)
+    return this.#runConnector(this.#connector, now)
+  }
+
+  /** The lease with its connection, once, after DONE: whoever takes it must give it back to the pool. */
+  take(): Lease {
+    if (this.#lease?.connection == null) throw new Error('Acquisition.take: there is no connection')
+    const lease = this.#lease
+    this.#lease = null
+    return lease
+  }
+
+  interest(into: InterestSet): void {
+    this.#connector?.interest(into)
+  }
+
+  deadline(): number {
+    return this.#connector?.deadline() ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Waiting for a slot or a name: the pool or the name service will mark the task dirty. */
+  get dormant(): boolean {
+    return this.#connector === null ? this.#lease?.state === LeaseState.WAITING : this.#connector.phase === 'resolving'
+  }
+
+  /** What it is at, in the words of curl's timeouts; `elapsed` goes in between. */
+  describe(elapsed: string): string {
+    if (this.#connector === null) return `Connection timed out ${elapsed} while waiting for a free connection`
+    return `${this.#connector.phase === 'resolving' ? 'Resolving' : 'Connection'} timed out ${elapsed}`
+  }
+
+  /** Idempotent; a lease that was taken is not touched. */
+  abort(): void {
+    this.#connector?.abort()
+    this.#connector = null
+    if (this.#lease !== null) this.#host.facility(connectionPool).cancel(this.#lease, this.#host.now)
+    this.#lease = null
+  }
+
+  #requestLease(now: number): Lease {
+    const pool = this.#host.facility(connectionPool)
+    this.#lease ??= pool.request(this.#task, this.#plan.poolKey, this.#fresh, now)
+    return this.#lease
+  }
+
+  #runConnector(connector: Connector, now: number): FilterStatus {
+    const status = connector.run(now)
+    if (connector.nameResolvedAt >= 0) this.#info.nameLookupTime = this.#info.since(connector.nameResolvedAt)
+    if (status === FilterStatus.PENDING) return status
+    this.#connector = null
+    if (status === FilterStatus.FAILED) return this.#fail(connector)
+    this.#info.connects++
+    this.#info.connectTime = this.#info.since(now)
+    const stream = new ByteStream(this.#host, connector.take(), now)
+    this.#host.facility(connectionPool).opened(this.#lease as Lease, stream)
+    return FilterStatus.DONE
+  }
+
+  #fail(connector: Connector): FilterStatus {
+    const { failure } = connector
+    const { url } = this.#plan
+    if (failure?.error === 'COULDNT_RESOLVE_HOST') {
+      const message = `could not resolve host ${url.host}: ${failure.cause.code}`
+      this.failure = { code: 'COULDNT_RESOLVE_HOST', message, cause: failure.cause }
+    } else {
+      const message = `could not connect to ${url.authority}: ${failure?.cause.message}`
+      this.failure = { code: 'COULDNT_CONNECT', message, cause: failure?.cause }
+    }
+    return FilterStatus.FAILED
+  }
+
+  #target(): ConnectTarget {
+    const { unixSocketPath, ipVersion, resolve, happyEyeballsDelayMs } = this.#settings
+    if (unixSocketPath !== null) return { kind: 'unix', path: unixSocketPath }
+    const { host, port } = this.#plan.url
+    const addresses = resolve.length === 0 ? null : findResolveEntry(resolve, host, port)
+    return { kind: 'tcp', host, port, family: ipVersion, addresses, happyEyeballsDelayMs }
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * One request of a transfer, ready to be sent: where to, over which connections, and what. A transfer begins with the one
+ * that its options describe.
+ */
+import type { ParsedUrl } from '../wire/url.ts'
+import type { BodyFunction } from './transfer-options.ts'
+
+export interface RequestPlan {
+  readonly url: ParsedUrl
+  readonly method: string
+  /** The request's head as Latin-1 text. */
+  readonly head: string
+  readonly body: Uint8Array | BodyFunction | null
+  /** -1 when it is not known. */
+  readonly bodyLength: number
+  /** Connections that it may share with others. */
+  readonly poolKey: string
+}

@@ -1,0 +1,52 @@
+/**
+ * Sessions that later connections can begin from, by the key of who may share them. Bounded; the key that was used
+ * longest ago goes first. A single-use session (TLS 1.3) is given out once, the others until they are too old.
+ */
+import type { TlsSession } from '../sys/tls.ts'
+
+/** Destinations; undici keeps as many. */
+const KEYS_MAX = 100
+/** Servers send two after each full handshake, and a burst of connections wants more than one. */
+const SESSIONS_PER_KEY_MAX = 4
+
+export class TlsSessions {
+  readonly #sessions = new Map<string, TlsSession[]>()
+
+  put(key: string, session: TlsSession): void {
+    const kept = this.#sessions.get(key) ?? []
+    this.#sessions.delete(key)
+    this.#sessions.set(key, kept)
+    if (!session.isSingleUse) kept.length = 0
+    kept.push(session)
+    if (kept.length > SESSIONS_PER_KEY_MAX) kept.shift()
+    if (this.#sessions.size <= KEYS_MAX) return
+    for (const oldest of this.#sessions.keys()) {
+      this.#sessions.delete(oldest)
+      break
+    }
+  }
+
+  /** The newest that is valid at that time (seconds since 1970), or null. */
+  take(key: string, seconds: number): TlsSession | null {
+    const kept = this.#sessions.get(key)
+    if (kept === undefined) return null
+    for (let session = kept.pop(); session !== undefined; session = kept.pop()) {
+      if (session.validUntil <= seconds) continue
+      if (!session.isSingleUse) kept.push(session)
+      return session
+    }
+    this.#sessions.delete(key)
+    return null
+  }
+
+  /** A server that refused one is not offered the others. */
+  forget(key: string): void {
+    this.#sessions.delete(key)
+  }
+
+  get size(): number {
+    let size = 0
+    for (const kept of this.#sessions.values()) size += kept.length
+    return size
+  }
+}
