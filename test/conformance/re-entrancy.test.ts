@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { Multi, MultiError, type MultiOptions, Transfer, type TransferOptions } from '../../lib/index.ts'
+import { Multi, MultiError, type MultiOptions, runPollLoop, Transfer, type TransferOptions } from '../../lib/index.ts'
 import { Family } from '../../lib/sys/kernel.ts'
 import { serveEcho } from '../sim/echo.ts'
 import { originBody } from '../sim/origin.ts'
 import { type Simulation, simulate } from '../sim/simulation.ts'
+import { originThread } from './drivers.ts'
 import { HandLoop } from './hand-loop.ts'
 
 interface Stage {
@@ -424,4 +425,24 @@ it('lets everything be called from activityFunction, which stands outside', () =
   expect(next.info.bytesReceived).toBe(5)
   loop.multi.close()
   simulation.assertQuiescent()
+})
+
+it('refuses a loop inside a callback, and the loop around it goes on', async () => {
+  const { port } = await originThread().open({})
+  const multi = new Multi()
+  const errors: unknown[] = []
+  const add = (path: string, onData?: () => void): void =>
+    multi.add(new Transfer({ url: `http://127.0.0.1:${port}${path}`, ...(onData === undefined ? {} : { onData }) }))
+  add('/bytes/5', () => {
+    try {
+      runPollLoop(multi)
+    } catch (error) {
+      errors.push(error)
+    }
+  })
+  add('/slow/50/5')
+  const giveUpAt = performance.now() + 5000
+  expect(runPollLoop(multi, { until: () => performance.now() > giveUpAt })).toBe(0)
+  expect(errors).toMatchObject([{ code: 'RECURSIVE_API_CALL' }])
+  multi.close()
 })
