@@ -15,6 +15,15 @@ export function eventsPerRound(shape: ReadinessShape): number {
   return shape.active + shape.writes
 }
 
+/** What turns the ring: the thing that is measured. */
+export interface ReadinessSubject {
+  readonly description: string
+  /** Fills the pipes; not timed. */
+  begin(): void
+  run(): void
+  close(): void
+}
+
 export class PipeRing {
   readonly shape: ReadinessShape
   readonly kernel: Kernel

@@ -6,15 +6,7 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { PollerBackend } from '../lib/sys/poller.ts'
-import type { ReadinessShape } from './pipe-ring.ts'
-
-export interface ReadinessSubject {
-  readonly description: string
-  /** Fills the pipes; not timed. */
-  begin(): void
-  run(): void
-  close(): void
-}
+import type { ReadinessShape, ReadinessSubject } from './pipe-ring.ts'
 
 export type OpenSubject = (shape: ReadinessShape, backend: PollerBackend) => ReadinessSubject
 

@@ -3,8 +3,7 @@ import { BATCH_STRIDE } from '../../lib/sys/kernel.ts'
 import { kernel, Poller } from '../../lib/sys/native.ts'
 import type { PollerBackend } from '../../lib/sys/poller.ts'
 import { Interest } from '../../lib/sys/readiness.ts'
-import { eventsPerRound, PipeRing, type ReadinessShape, refuseSilence } from '../pipe-ring.ts'
-import type { ReadinessSubject } from '../subject.ts'
+import { eventsPerRound, PipeRing, type ReadinessShape, type ReadinessSubject, refuseSilence } from '../pipe-ring.ts'
 
 class BatchedLoop implements ReadinessSubject {
   readonly description: string

@@ -7,8 +7,14 @@ import type { Task } from '../../lib/multi/task.ts'
 import { kernel, Poller } from '../../lib/sys/native.ts'
 import type { PollerBackend } from '../../lib/sys/poller.ts'
 import { Interest, SOCKET_TIMEOUT } from '../../lib/sys/readiness.ts'
-import { eventsPerRound, PipeRing, type ReadinessShape, refuseSilence, succeed } from '../pipe-ring.ts'
-import type { ReadinessSubject } from '../subject.ts'
+import {
+  eventsPerRound,
+  PipeRing,
+  type ReadinessShape,
+  type ReadinessSubject,
+  refuseSilence,
+  succeed,
+} from '../pipe-ring.ts'
 
 class Round {
   readsLeft = 0

@@ -2,8 +2,7 @@
 import { kernel, Poller } from '../../lib/sys/native.ts'
 import type { PollerBackend } from '../../lib/sys/poller.ts'
 import { Interest } from '../../lib/sys/readiness.ts'
-import { eventsPerRound, PipeRing, type ReadinessShape, refuseSilence } from '../pipe-ring.ts'
-import type { ReadinessSubject } from '../subject.ts'
+import { eventsPerRound, PipeRing, type ReadinessShape, type ReadinessSubject, refuseSilence } from '../pipe-ring.ts'
 
 class PlainLoop implements ReadinessSubject {
   readonly description: string

@@ -10,7 +10,7 @@ import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import { Facilities } from './facility.ts'
 import type { Facility, Host, HostCounters, HostLimits } from './host.ts'
-import { InterestMap, Wish } from './interest-map.ts'
+import { InterestMap } from './interest-map.ts'
 import { GUESSED, type Machine, MachineKind, REPORTED } from './machine.ts'
 import { Outside, type OutsideFunctions, type SocketFunction } from './outside.ts'
 import { NOW, timeLeft } from './outward-timer.ts'
@@ -18,6 +18,7 @@ import { TicketSource } from './pending-queue.ts'
 import type { Subject } from './subject.ts'
 import { Task } from './task.ts'
 import { TransferBook } from './transfer-book.ts'
+import { Wish } from './wish.ts'
 
 /** Passes over the dirty machines per entry: one, and one more for what the first made dirty (as curl). */
 const PASSES_PER_ENTRY = 2
@@ -260,7 +261,7 @@ export class Engine implements Host {
   /** Invariant 5: a live machine has an interest, a deadline, or is dirty or dormant. */
   checkInvariants(): void {
     for (const task of this.#tasks) {
-      if (task === undefined || task.dirty || task.fds.length > 0 || task.machine.dormant) continue
+      if (task === undefined || task.dirty || task.wish.count > 0 || task.machine.dormant) continue
       if (this.#deadlines.deadlineOf(task.id) !== Number.POSITIVE_INFINITY) continue
       throw new Error(`invariant 5: machine ${task.id} (${task.machine.constructor.name}) waits for nothing`)
     }

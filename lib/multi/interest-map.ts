@@ -5,29 +5,8 @@
  * only `forget` speaks at once, because the descriptor is about to be closed (invariant 1).
  */
 import { Interest } from '../sys/readiness.ts'
-import type { InterestSet } from './machine.ts'
 import type { Task } from './task.ts'
-
-/** The wish of one machine, reused for each. */
-export class Wish implements InterestSet {
-  readonly fds: number[] = []
-  readonly interests: number[] = []
-
-  add(fd: number, interest: number): void {
-    if (interest === Interest.NONE) return
-    const at = this.fds.indexOf(fd)
-    if (at < 0) {
-      this.fds.push(fd)
-      this.interests.push(interest)
-    } else this.interests[at] = (this.interests[at] as number) | interest
-  }
-
-  clear(): void {
-    if (this.fds.length === 0) return
-    this.fds.length = 0
-    this.interests.length = 0
-  }
-}
+import type { Wish } from './wish.ts'
 
 class Watch {
   readonly fd: number
@@ -69,29 +48,23 @@ export class InterestMap {
 
   /** Takes over what a machine now waits for. */
   update(task: Task, wish: Wish): void {
-    if (isSame(task, wish)) return
-    const { fds, interests } = wish
-    for (let i = 0; i < fds.length; i++) {
-      const fd = fds[i] as number
-      const at = task.fds.indexOf(fd)
+    const last = task.wish
+    if (last.equals(wish)) return
+    for (let i = 0; i < wish.count; i++) {
+      const fd = wish.fds[i] as number
       const watch = this.#watches[fd] ?? this.#create(fd)
-      if (at < 0) watch.users.push(task)
-      this.#count(watch, at < 0 ? 0 : (task.interests[at] as number), interests[i] as number)
+      const before = last.interestIn(fd)
+      if (before === Interest.NONE) watch.users.push(task)
+      this.#count(watch, before, wish.interests[i] as number)
     }
-    for (let i = 0; i < task.fds.length; i++) {
-      const fd = task.fds[i] as number
-      if (fds.indexOf(fd) >= 0) continue
+    for (let i = 0; i < last.count; i++) {
+      const fd = last.fds[i] as number
       const watch = this.#watches[fd]
-      if (watch === undefined) continue
+      if (watch === undefined || wish.indexOf(fd) >= 0) continue
       watch.users.splice(watch.users.indexOf(task), 1)
-      this.#count(watch, task.interests[i] as number, Interest.NONE)
+      this.#count(watch, last.interests[i] as number, Interest.NONE)
     }
-    task.fds.length = 0
-    task.interests.length = 0
-    for (let i = 0; i < fds.length; i++) {
-      task.fds.push(fds[i] as number)
-      task.interests.push(interests[i] as number)
-    }
+    last.copyFrom(wish)
   }
 
   /** The machines on a descriptor; empty for one that is not known. */
@@ -121,11 +94,7 @@ export class InterestMap {
     if (watch === undefined) return
     this.#watches[fd] = undefined
     this.#size--
-    for (const task of watch.users) {
-      const at = task.fds.indexOf(fd)
-      task.fds.splice(at, 1)
-      task.interests.splice(at, 1)
-    }
+    for (const task of watch.users) task.wish.remove(fd)
     if (watch.told === Interest.NONE) return
     watch.told = Interest.NONE
     this.#listener.tellSocket(fd, Interest.REMOVE, watch.socketData, null)
@@ -190,12 +159,3 @@ export class InterestMap {
 }
 
 const NO_USERS: readonly Task[] = []
-
-function isSame(task: Task, wish: Wish): boolean {
-  const count = wish.fds.length
-  if (task.fds.length !== count) return false
-  for (let i = 0; i < count; i++) {
-    if (task.fds[i] !== wish.fds[i] || task.interests[i] !== wish.interests[i]) return false
-  }
-  return true
-}

@@ -3,6 +3,7 @@
  * last, its place on the deadline heap. Machines hold it as an opaque token for `engine.markDirty` and `engine.retire`.
  */
 import type { Machine } from './machine.ts'
+import { Wish } from './wish.ts'
 
 export class Task {
   readonly machine: Machine
@@ -13,9 +14,8 @@ export class Task {
   dirty = false
   /** Reported readiness since the last run. */
   readiness = 0
-  /** Told last, in step with `interests`. Most machines have one descriptor. */
-  readonly fds: number[] = []
-  readonly interests: number[] = []
+  /** What it waited for when it was asked last. */
+  readonly wish: Wish = new Wish()
 
   constructor(machine: Machine, id: number) {
     this.machine = machine
