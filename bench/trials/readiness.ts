@@ -7,6 +7,7 @@ import { alternate, median, pinning, ratios, runCommand, type Spread, spread } f
 import { compilePeer, type PeerSource } from '../peers.ts'
 import { eventsPerRound, type ReadinessShape } from '../pipe-ring.ts'
 import { describeMachine, resultsFile, table, writeResults } from '../report.ts'
+import { showStatus } from '../status-line.ts'
 import type { SubjectAnswer } from '../subject.ts'
 import { countOption, type Trial, UsageError } from '../trial.ts'
 
@@ -155,13 +156,16 @@ export function measureShape(
   const numbers = [shape.pipes, shape.active, shape.writes, counts.warmups, counts.repeats]
   const parameters = [backend, ...numbers.map(String)]
   const fastest = contenders.map(() => Number.POSITIVE_INFINITY)
+  let measured = 0
   const times = alternate(contenders, turns, (contender) => {
+    showStatus(`${shape.pipes} pipes, ${shape.active} active: ${measured++} of ${turns * contenders.length} processes`)
     const answer = contender.launch(parameters)
     descriptions.set(contender.name, answer.description)
     const index = contenders.indexOf(contender)
     fastest[index] = Math.min(fastest[index] as number, Math.min(...answer.nanoseconds) / eventsPerRound(shape))
     return median(answer.nanoseconds) / eventsPerRound(shape)
   })
+  showStatus('')
   const referenceIndex = contenders.findIndex((contender) => contender.name === REFERENCE)
   const reference = times[referenceIndex]
   const referenceFastest = fastest[referenceIndex]
