@@ -4,8 +4,7 @@
  * here, and a set-up costs some tens of short reads. A 407 leaves the connection usable: `failure.reusable` says
  * whether `retry` may ask again; what is above must not have been connected before.
  */
-import type { TransferCodeName } from '../base/errors.ts'
-import { TransferError } from '../base/errors.ts'
+import { type TransferCodeName, TransferError } from '../base/errors.ts'
 import type { HeaderPairs } from '../wire/http1/header-list.ts'
 import { fieldLines, requestHead } from '../wire/http1/request-encoder.ts'
 import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
