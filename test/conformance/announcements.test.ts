@@ -50,7 +50,7 @@ describe('socketFunction', () => {
     close()
   })
 
-  it('hears REMOVE while idle when idle connections are not watched, and is told anew on reuse without its data', () => {
+  it('hears REMOVE while idle when idle connections are unwatched, and on reuse all anew, without the data', () => {
     const simulation = simulate(1)
     const loop = new HandLoop(simulation, { watchIdleConnections: false })
     const { multi } = loop

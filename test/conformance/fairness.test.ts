@@ -3,6 +3,10 @@ import type { Message } from '../../lib/index.ts'
 import { scenario } from './drivers.ts'
 import { Fetch, readMessages } from './fetches.ts'
 
+function placeOf(fetch: Fetch, messages: readonly Message[]): number {
+  return messages.findIndex(({ transfer }) => transfer === fetch.transfer)
+}
+
 scenario(
   'lets small transfers finish beside a flood',
   async (bench) => {
