@@ -15,6 +15,7 @@
         "native/environment.cc",
         "native/errno_table.cc",
         "native/fd_table.cc",
+        "native/inflate.cc",
         "native/node_loop.cc",
         "native/option.cc",
         "native/poller.cc",

@@ -71,6 +71,11 @@ constexpr struct {
     {"nodeLoopRef", NodeLoopRef},
     {"nodeLoopUnref", NodeLoopUnref},
     {"nodeLoopClose", NodeLoopClose},
+    {"inflateKnows", InflateKnows},
+    {"inflateOpen", InflateOpen},
+    {"inflateRun", InflateRun},
+    {"inflateReset", InflateReset},
+    {"inflateClose", InflateClose},
     {"systemCalls", SystemCalls},
     {"ownedCount", OwnedCount},
 };

@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include "call.h"
+#include "inflate.h"
 #include "node_loop.h"
 #include "poller.h"
 #include "resolver.h"
@@ -16,6 +17,7 @@ void Environment::Close() {
   node_loops.Clear();
   resolvers.Clear();
   pollers.Clear();
+  inflaters.Clear();
   fd_table::CloseAll(owner);
 }
 

@@ -16,6 +16,7 @@
 
 namespace sockmux {
 
+class Inflater;
 class Poller;
 class Resolver;
 class NodeLoop;
@@ -42,6 +43,7 @@ struct Environment {
   HandleTable<Poller> pollers;
   HandleTable<Resolver> resolvers;
   HandleTable<NodeLoop> node_loops;
+  HandleTable<Inflater> inflaters;
   std::vector<pollfd> poll_entries;  // reused by every poll()
 };
 

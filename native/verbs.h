@@ -32,6 +32,8 @@ Verb ResolverOpen, ResolverLookup, ResolverCancel, ResolverCollect, ResolverNext
     ResolverClose;
 // node_loop.cc
 Verb NodeLoopOpen, NodeLoopSetTimer, NodeLoopRef, NodeLoopUnref, NodeLoopClose;
+// inflate.cc
+Verb InflateKnows, InflateOpen, InflateRun, InflateReset, InflateClose;
 // environment.cc
 Verb SystemCalls, OwnedCount;
 

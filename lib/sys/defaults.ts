@@ -1,7 +1,8 @@
 /** What a Multi stands on unless its options say otherwise: the machine it runs on. */
 import { type Clock, systemClock } from './clock.ts'
+import type { InflateProvider } from './inflate.ts'
 import type { Kernel } from './kernel.ts'
-import { kernel, NativeResolver } from './native.ts'
+import { inflateProvider, kernel, NativeResolver } from './native.ts'
 import { openTls } from './native-tls.ts'
 import type { Resolver } from './resolver.ts'
 import type { TlsProvider } from './tls.ts'
@@ -12,6 +13,7 @@ export const defaults: {
   createResolver(): Resolver
   /** Throws an Error where there is no TLS, with the reason. */
   openTls(): TlsProvider
+  readonly inflateProvider: InflateProvider
   /** SOCKMUX_DEBUG=1 checks the invariants after every entry. */
   readonly debug: boolean
 } = {
@@ -19,5 +21,6 @@ export const defaults: {
   clock: systemClock,
   createResolver: () => new NativeResolver(),
   openTls,
+  inflateProvider,
   debug: process.env['SOCKMUX_DEBUG'] === '1',
 }

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { InflateFormat, InflateProvider, InflateStatus, InflateStream } from './inflate.ts'
 import type { ErrnoTable, Family, Kernel } from './kernel.ts'
 import type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from './poller.ts'
 import type { Resolver, ResolverAnswer } from './resolver.ts'
@@ -54,6 +55,18 @@ interface Addon extends Kernel {
   nodeLoopRef(id: number): void
   nodeLoopUnref(id: number): void
   nodeLoopClose(id: number): void
+  inflateKnows(format: number): number
+  inflateOpen(format: number): number
+  inflateRun(
+    id: number,
+    input: Uint8Array,
+    start: number,
+    end: number,
+    output: Uint8Array,
+    progress: Int32Array,
+  ): InflateStatus
+  inflateReset(id: number): number
+  inflateClose(id: number): void
   systemCalls(): Readonly<Record<string, number>>
   ownedCount(): number
 }
@@ -356,4 +369,43 @@ export class NodeLoop {
     addon.nodeLoopClose(this.#id)
     this.#id = 0
   }
+}
+
+class NativeInflateStream implements InflateStream {
+  readonly #progress = new Int32Array(2)
+  #id: number
+
+  constructor(id: number) {
+    this.#id = id
+  }
+
+  get used(): number {
+    return this.#progress[0] as number
+  }
+
+  get made(): number {
+    return this.#progress[1] as number
+  }
+
+  run(input: Uint8Array, start: number, end: number, output: Uint8Array): InflateStatus {
+    return addon.inflateRun(this.#id, input, start, end, output, this.#progress)
+  }
+
+  reset(): boolean {
+    return addon.inflateReset(this.#id) === 0
+  }
+
+  close(): void {
+    addon.inflateClose(this.#id)
+    this.#id = 0
+  }
+}
+
+/** The zlib and the brotli inside the Node binary. */
+export const inflateProvider: InflateProvider = {
+  knows: (format: InflateFormat) => addon.inflateKnows(format) === 1,
+  open: (format: InflateFormat) => {
+    const id = addon.inflateOpen(format)
+    return id < 0 ? null : new NativeInflateStream(id)
+  },
 }
