@@ -37,8 +37,8 @@ export interface ProxyChoice {
 
 const PROXY_PORT = 1080
 const HTTPS_PROXY_PORT = 443
-const SHAPE =
-  /^(?:([a-z][a-z0-9+.-]*):\/\/)?(?:([^/?#]*)@)?(\[[^\]]*\]|[^:/?#@[\]]*)(?::([^/?#]*))?(\/[^?#]*)?([?#].*)?$/i
+const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i
+const REST = /^(?:([^/?#]*)@)?(\[[^\]]*\]|[^:/?#@[\]]*)(?::([^/?#]*))?(\/[^?#]*)?([?#].*)?$/
 
 /** `option` is named in what is thrown. */
 export function parseProxy(option: string, text: unknown): ProxySettings {
@@ -46,10 +46,11 @@ export function parseProxy(option: string, text: unknown): ProxySettings {
   const refuse = (problem: string): TypeError => new TypeError(`option ${option}: ${show(hideUser(text))} ${problem}`)
   // A platform's parser drops some of them, so that two readers of one text could see two hosts.
   if (/[\x00-\x20\x7f]/.test(text)) throw refuse('has a control character or a space')
-  const match = SHAPE.exec(text)
+  const [prefix, scheme] = SCHEME.exec(text) ?? ['', 'http']
+  const match = REST.exec(text.slice(prefix.length))
   if (match === null) throw refuse("is not 'scheme://user:password@host:port'")
-  const [, scheme = 'http', user, hostText = '', portText, path = '', rest] = match
-  const kind = PROXY_KINDS.find((name) => name === scheme.toLowerCase())
+  const [, user, hostText = '', portText, path = '', rest] = match
+  const kind = PROXY_KINDS.find((name) => name === scheme?.toLowerCase())
   if (kind === undefined) throw refuse(`has a scheme other than ${PROXY_KINDS.join(', ')}`)
   if (rest !== undefined) throw refuse('has a query or a fragment')
   const [username, password] = parseUser(user, refuse)
