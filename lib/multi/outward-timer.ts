@@ -31,8 +31,10 @@ export class OutwardTimer {
 
   /** Milliseconds to tell, or null when the outside knows already. */
   move(deadline: number, now: number): number | null {
-    if (deadline === this.#told) return null
-    this.#told = deadline
-    return timeLeft(deadline, now)
+    // What is due already is one "now" with what is dirty: the outside has its 0.
+    const at = deadline <= now ? NOW : deadline
+    if (at === this.#told) return null
+    this.#told = at
+    return timeLeft(at, now)
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Interest, Multi, SOCKET_TIMEOUT, Transfer } from '../../lib/index.ts'
+import { NOW, OutwardTimer } from '../../lib/multi/outward-timer.ts'
 import { simulate } from '../sim/simulation.ts'
 import { Fetch, readMessages } from './fetches.ts'
 import { HandLoop } from './hand-loop.ts'
@@ -263,6 +264,16 @@ describe('timerFunction', () => {
     expect(simulation.world.now).toBeLessThan(2000)
     close()
   })
+})
+
+it('has one 0 for what is dirty and for what is due', () => {
+  const timer = new OutwardTimer()
+  expect(timer.move(50, 60)).toBe(0)
+  expect(timer.move(NOW, 60)).toBeNull()
+  expect(timer.move(55, 61)).toBeNull()
+  timer.fired()
+  expect(timer.move(NOW, 61)).toBe(0)
+  expect(timer.move(70, 61)).toBe(9)
 })
 
 describe('messages', () => {
