@@ -157,14 +157,8 @@ napi_value WrapSession(napi_env env, SessionPointer session) {
   SSL_SESSION* held = session.get();
   if (napi_wrap(env, object, held, finalize, nullptr, nullptr) != napi_ok) return nullptr;
   session.release();
-  // A session is used once when its protocol says so, and not after its time.
   int version = SSL_SESSION_get_protocol_version(held);
   napi_set_named_property(env, object, "isSingleUse", NewBoolean(env, version >= TLS1_3_VERSION));
-  napi_value until;
-  double seconds = static_cast<double>(SSL_SESSION_get_time(held)) +
-                   static_cast<double>(SSL_SESSION_get_timeout(held));
-  napi_create_double(env, seconds, &until);
-  napi_set_named_property(env, object, "validUntil", until);
   return object;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Sessions that later connections can begin from, by the key of who may share them. Bounded; the key that was used
- * longest ago goes first. A single-use session (TLS 1.3) is given out once, the others until they are too old.
+ * longest ago goes first. A single-use session (TLS 1.3) is given out once, the others until a newer one comes. What
+ * is too old, OpenSSL and the server notice.
  */
 import type { TlsSession } from '../sys/tls.ts'
 
@@ -26,17 +27,14 @@ export class TlsSessions {
     }
   }
 
-  /** The newest that is valid at that time (seconds since 1970), or null. */
-  take(key: string, seconds: number): TlsSession | null {
+  /** The newest, or null. */
+  take(key: string): TlsSession | null {
     const kept = this.#sessions.get(key)
-    if (kept === undefined) return null
-    for (let session = kept.pop(); session !== undefined; session = kept.pop()) {
-      if (session.validUntil <= seconds) continue
-      if (!session.isSingleUse) kept.push(session)
-      return session
-    }
-    this.#sessions.delete(key)
-    return null
+    const session = kept?.at(-1)
+    if (kept === undefined || session === undefined) return null
+    if (session.isSingleUse) kept.pop()
+    if (kept.length === 0) this.#sessions.delete(key)
+    return session
   }
 
   /** A server that refused one is not offered the others. */

@@ -155,7 +155,11 @@ export function tlsSettings(options: TlsOptions): TlsSettings {
   const minVersion = VERSIONS[options.tlsMinVersion ?? 'TLSv1.2']
   const maxVersion = VERSIONS[options.tlsMaxVersion ?? 'TLSv1.3']
   if (minVersion > maxVersion) {
-    throw wrongRange('tlsMaxVersion', `at least tlsMinVersion (${options.tlsMinVersion ?? 'TLSv1.2'})`, options.tlsMaxVersion)
+    throw wrongRange(
+      'tlsMaxVersion',
+      `at least tlsMinVersion (${options.tlsMinVersion ?? 'TLSv1.2'})`,
+      options.tlsMaxVersion,
+    )
   }
   const certificate = sourceOf(options, 'certificate', 'certificateFile')
   const key = sourceOf(options, 'certificateKey', 'certificateKeyFile')
@@ -196,14 +200,6 @@ export function tlsSettings(options: TlsOptions): TlsSettings {
   }
 }
 
-let defaultSettings: TlsSettings | null = null
-
-/** What a user gets who says nothing about TLS. */
-export function defaultTlsSettings(): TlsSettings {
-  defaultSettings ??= tlsSettings({})
-  return defaultSettings
-}
-
 function authoritiesOf(options: TlsOptions): TlsAuthorities | null {
   const { ca, caFile, caDirectory, useSystemCa } = options
   if (ca === undefined && caFile === undefined && caDirectory === undefined && !useSystemCa) return null
@@ -233,7 +229,7 @@ function sourceOf(
 
 /** A copy, since what the user does with his bytes must not change what equal keys stand for. */
 function ownBytes(value: string | Uint8Array): Uint8Array {
-  return typeof value === 'string' ? Buffer.from(value) : Uint8Array.prototype.slice.call(value)
+  return typeof value === 'string' ? new TextEncoder().encode(value) : new Uint8Array(value)
 }
 
 /** Hashed, so that no key or passphrase stays behind in a text, nor a bundle of a megabyte. */

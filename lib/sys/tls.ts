@@ -1,6 +1,6 @@
 /**
- * TLS as a contract: an engine turns ciphertext into plaintext and back over memory, and knows no descriptor. Ciphertext
- * moves through a `TlsMemory` that was registered once; a call says how many bytes of it are new, and finds in `status`
+ * TLS as a contract: an engine turns ciphertext into plaintext and back over memory, and knows no descriptor.
+ * Ciphertext moves through a `TlsMemory` that was registered once; a call says how many bytes of it are new, and finds in `status`
  * what it left for the peer. Operating errors are values: an answer < 0 here, a TransferError where a context is made.
  */
 import type { TransferError } from '../base/errors.ts'
@@ -123,8 +123,6 @@ export interface TlsMemory {
 export interface TlsSession {
   /** TLS 1.3: used for one connection, so that an observer cannot link two. */
   readonly isSingleUse: boolean
-  /** Seconds since 1970. */
-  readonly validUntil: number
 }
 
 export interface TlsDescription {

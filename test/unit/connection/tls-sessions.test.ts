@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { TlsSessions } from '../../../lib/connection/tls-sessions.ts'
+import type { TlsSession } from '../../../lib/sys/tls.ts'
+
+const ticket = (): TlsSession => ({ isSingleUse: true })
+const session = (): TlsSession => ({ isSingleUse: false })
+
+describe('TLS sessions', () => {
+  it('of single use are given out once, newest first', () => {
+    const sessions = new TlsSessions()
+    const [first, second] = [ticket(), ticket()]
+    sessions.put('a', first)
+    sessions.put('a', second)
+    expect([sessions.take('a'), sessions.take('a'), sessions.take('a')]).toEqual([second, first, null])
+    expect(sessions.size).toBe(0)
+  })
+
+  it('of TLS 1.2 serve until a newer one takes their place', () => {
+    const sessions = new TlsSessions()
+    const [first, second] = [session(), session()]
+    sessions.put('a', first)
+    expect(sessions.take('a')).toBe(first)
+    expect(sessions.take('a')).toBe(first)
+    sessions.put('a', second)
+    expect(sessions.take('a')).toBe(second)
+    expect(sessions.size).toBe(1)
+  })
+
+  it('belong to their key alone and are forgotten by it', () => {
+    const sessions = new TlsSessions()
+    sessions.put('a', session())
+    expect(sessions.take('b')).toBeNull()
+    sessions.forget('a')
+    expect(sessions.take('a')).toBeNull()
+  })
+
+  it('are bounded, per key and in all, and the key used longest ago goes first', () => {
+    const sessions = new TlsSessions()
+    for (let count = 0; count < 10; count++) sessions.put('a', ticket())
+    expect(sessions.size).toBe(4)
+    for (let key = 0; key < 99; key++) sessions.put(`k${key}`, session())
+    sessions.put('a', ticket())
+    sessions.put('new', session())
+    expect(sessions.take('k0')).toBeNull()
+    expect(sessions.take('a')).not.toBeNull()
+    expect(sessions.take('k1')).not.toBeNull()
+  })
+})
