@@ -14,7 +14,10 @@ export function startTypeScriptWorker(file: string, options: WorkerOptions = {})
   const directory = makeDirectory()
   transpileClosure(file, directory)
   const worker = new Worker(join(directory, file.replace(/\.ts$/, '.js')), options)
-  worker.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const remove = (): void => rmSync(directory, { recursive: true, force: true })
+  worker.once('exit', remove)
+  // When this process ends first.
+  process.once('exit', remove)
   return worker
 }
 
