@@ -37,6 +37,43 @@ constexpr struct {
     {"sessionImport", SessionImport},
 };
 
+// The numbers that lib/sys/tls.ts spells as well; a test compares them.
+constexpr struct {
+  const char* name;
+  int32_t value;
+} kNumbers[] = {
+    {"DONE", kDone},
+    {"AGAIN", kAgain},
+    {"FAILED", kFailed},
+    {"CHOOSE_CONTEXT", kChooseContext},
+    {"OUTPUT", kOutput},
+    {"FLAGS", kFlags},
+    {"PIECE_COUNT", kPieceCount},
+    {"PIECE_ENDS", kPieceEnds},
+    {"STATUS_LENGTH", kStatusSize},
+    {"PIECE_BYTES", SSL3_RT_MAX_PLAIN_LENGTH},
+    {"PENDING", kPending},
+    {"MORE_OUTPUT", kMoreOutput},
+    {"PEER_CLOSED", kPeerClosed},
+    {"HAS_SESSIONS", kHasSessions},
+    {"NONE", static_cast<int32_t>(Failure::kNone)},
+    {"PROTOCOL", static_cast<int32_t>(Failure::kProtocol)},
+    {"VERIFY", static_cast<int32_t>(Failure::kVerify)},
+    {"NAME", static_cast<int32_t>(Failure::kName)},
+    {"PIN", static_cast<int32_t>(Failure::kPin)},
+    {"STATUS", static_cast<int32_t>(Failure::kStatus)},
+    {"CERTIFICATE_REQUIRED", static_cast<int32_t>(Failure::kCertificateRequired)},
+};
+
+napi_value Numbers(napi_env env) {
+  napi_value result;
+  napi_create_object(env, &result);
+  for (const auto& entry : kNumbers) {
+    napi_set_named_property(env, result, entry.name, NewInteger(env, entry.value));
+  }
+  return result;
+}
+
 napi_value Initialize(napi_env env, napi_value exports) {
   if (OpenSSL_version_num() >> 28 != OPENSSL_VERSION_MAJOR) {
     std::string message = std::string("compiled for OpenSSL ") + OPENSSL_VERSION_TEXT +
@@ -63,6 +100,7 @@ napi_value Initialize(napi_env env, napi_value exports) {
   }
   napi_set_named_property(env, exports, "version",
                           NewString(env, OpenSSL_version(OPENSSL_VERSION_STRING)));
+  napi_set_named_property(env, exports, "numbers", Numbers(env));
   return exports;
 }
 
