@@ -54,6 +54,8 @@ export class Engine implements Host {
   readonly #tasks: (Task | undefined)[] = []
   readonly #freeIds: number[] = []
   #dirty: Task[] = []
+  /** Of those in `#dirty`, the ones that live and wait to run. */
+  #dirtyCount = 0
   #running: Task[] = []
   #deferred: (() => void)[] = []
   /** Name of the public call that is on the stack. */
@@ -113,6 +115,10 @@ export class Engine implements Host {
   retire(task: Task): void {
     if (!task.alive) return
     task.alive = false
+    if (task.dirty) {
+      task.dirty = false
+      if (--this.#dirtyCount === 0) this.#dirty.length = 0
+    }
     this.#wish.clear()
     this.#interest.update(task, this.#wish)
     this.#deadlines.set(task.id, Number.POSITIVE_INFINITY)
@@ -124,6 +130,7 @@ export class Engine implements Host {
   markDirty(task: Task): void {
     if (task.dirty || !task.alive) return
     task.dirty = true
+    this.#dirtyCount++
     this.#dirty.push(task)
   }
 
@@ -205,7 +212,7 @@ export class Engine implements Host {
   runDirty(): void {
     for (let pass = 0; pass < PASSES_PER_ENTRY; pass++) {
       this.#expire()
-      if (this.#dirty.length === 0) return
+      if (this.#dirtyCount === 0) return
       this.#runPass()
       this.#applyDeferred()
       if (this.outside.failure !== null) return
@@ -273,8 +280,10 @@ export class Engine implements Host {
     this.#running = running
     for (let i = 0; i < running.length; i++) {
       const task = running[i] as Task
+      // One that was retired meanwhile is dirty no more.
+      if (!task.dirty) continue
       task.dirty = false
-      if (!task.alive) continue
+      this.#dirtyCount--
       this.#runTask(task)
     }
     running.length = 0
@@ -338,7 +347,7 @@ export class Engine implements Host {
   }
 
   #deadline(): number {
-    return this.#dirty.length > 0 ? NOW : this.#deadlines.next
+    return this.#dirtyCount > 0 ? NOW : this.#deadlines.next
   }
 
   /** A socket or timer function failed: every machine ends, and the Multi is dead until it is empty. */
@@ -362,6 +371,7 @@ export class Engine implements Host {
       if (task !== undefined) this.#abortTask(task, cause)
     }
     this.#dirty.length = 0
+    this.#dirtyCount = 0
   }
 
   /** What notifyFunction throws belongs to no transfer: it is kept and thrown by the call that is on the stack. */

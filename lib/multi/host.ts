@@ -45,6 +45,8 @@ export interface Host {
   readonly now: number
   /** Borrowed memory for the machine that is running; its contents mean nothing to the next. */
   readonly scratch: RegisteredBuffer
+  /** The Multi was closed: nobody is told anything any more. */
+  readonly closed: boolean
   /** A call of the Multi is on the stack, so this is a callback. */
   readonly isInside: boolean
   /** Throws RECURSIVE_API_CALL inside a callback. */

@@ -64,6 +64,7 @@ export interface MultiOptions<SubjectType extends object> {
   watchIdleConnections?: boolean
   kernel?: Kernel
   clock?: Clock
+  /** For this Multi alone, which closes it. */
   resolver?: Resolver
   /** Check the invariants after every call. Default: the environment variable SOCKMUX_DEBUG. */
   debug?: boolean
