@@ -44,8 +44,8 @@ scenario(
       })
       multi.add(transfer)
       for (let turn = 0; multi.running > 0 && turn < 1000; turn++) {
-        multi.poll(1000)
         multi.perform()
+        multi.poll(1000)
       }
       expect(multi.infoRead()?.code).toBe(0)
       multi.remove(transfer)
