@@ -229,6 +229,8 @@ export class TransferMachine implements Machine {
     this.timers.clearAll()
     this.#letGo(error === null && (this.#exchange?.reusable ?? false) && !this.#settings.forbidReuse)
     this.#info.totalTime = this.#info.since(this.#host.now)
+    // Of a transfer that was removed, or whose Multi was closed, nobody is told anything.
+    if (this.#host.closed || this.subject[attachment].task === null) return
     this.#host.complete(this.subject, this.#tellEnd(error))
   }
 
