@@ -2,7 +2,9 @@
 import { expect, it } from 'vitest'
 import { Transfer } from '../../lib/client/transfer.ts'
 import { Multi } from '../../lib/multi/multi.ts'
-import { scenario } from './drivers.ts'
+import { SOCKET_TIMEOUT } from '../../lib/sys/readiness.ts'
+import { simulate } from '../sim/simulation.ts'
+import { serveScript } from './scripted.ts'
 
 it('takes the timer of 0 back when what was added is removed before it ran', () => {
   const told: number[] = []
@@ -29,32 +31,33 @@ it('calls no callback of a transfer that is removed, nor of one whose Multi is c
   expect(calls).toEqual([])
 })
 
-scenario(
-  'finds junk that came onto an idle connection before it is used again, also when the timer is served first',
-  async (bench) => {
-    const simulation = bench.simulation
-    if (simulation === null) return
-    const { kernel, clock, resolver, origin } = simulation
-    const multi = new Multi<Transfer>({ kernel, clock, resolver })
-    const bodies: string[] = []
-    const run = (): void => {
-      const transfer = new Transfer({
-        url: `http://${origin.address}:${origin.port}/stray/5`,
-        onData: (chunk) => void bodies.push(Buffer.from(chunk).toString('hex')),
-      })
-      multi.add(transfer)
-      for (let turn = 0; multi.running > 0 && turn < 1000; turn++) {
-        multi.perform()
-        multi.poll(1000)
-      }
-      expect(multi.infoRead()?.code).toBe(0)
-      multi.remove(transfer)
+it('finds junk that came onto an idle connection, also when the timer is served before descriptors', () => {
+  const simulation = simulate(1)
+  const { kernel, clock, resolver, world } = simulation
+  const server = serveScript(simulation, 81, ({ peer, number }) => {
+    peer.write(`HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n${number === 1 ? 'first' : 'other'}`)
+    if (number === 1) world.after(5, () => peer.write('HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison'))
+  })
+  const multi = new Multi<Transfer>({ kernel, clock, resolver })
+  const fetchBody = (): string => {
+    let body = ''
+    const transfer = new Transfer({
+      url: server.url,
+      onData: (chunk) => {
+        body += Buffer.from(chunk).toString()
+      },
+    })
+    multi.add(transfer)
+    for (let turn = 0; multi.running > 0 && turn < 100; turn++) {
+      multi.socketAction(SOCKET_TIMEOUT)
+      if (multi.running > 0) multi.poll(1000)
     }
-    run()
-    simulation.world.advanceTo(simulation.world.now + 500)
-    run()
-    expect(bodies[1]).toBe(bodies[0])
-    multi.close()
-  },
-  { on: 'simulated', calm: true },
-)
+    multi.remove(transfer)
+    return body
+  }
+  expect(fetchBody()).toBe('first')
+  world.advanceTo(world.now + 500)
+  expect(fetchBody()).toBe('other')
+  expect(server.connections.length).toBe(2)
+  multi.close()
+})
