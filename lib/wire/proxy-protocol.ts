@@ -6,7 +6,7 @@
 import { isIP } from 'node:net'
 import { ipBytes, ipText } from './ip-address.ts'
 
-export const PROXY_TRANSPORTS = ['unknown', 'tcp4', 'tcp6', 'udp4', 'udp6', 'unix', 'unix-datagram'] as const
+const PROXY_TRANSPORTS = ['unknown', 'tcp4', 'tcp6', 'udp4', 'udp6', 'unix', 'unix-datagram'] as const
 /** 'unknown': the proxy does not say; the connection's own ends are the real ones. */
 export type ProxyTransport = (typeof PROXY_TRANSPORTS)[number]
 

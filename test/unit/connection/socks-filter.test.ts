@@ -157,6 +157,19 @@ describe('a SOCKS layer that looks the name up itself', () => {
     expect(Buffer.from(below.sent, 'latin1').toString('hex')).toBe('0501000501000420010db80000000000000000000000010050')
   })
 
+  it('looks for the answer when it is run without one', () => {
+    const { fake, socks, waiter } = setUp({ kind: 'socks5' })
+    socks.connect(0)
+    fake.pass()
+    fake.resolver.answer('a.test', ['192.0.2.1'])
+    fake.pass()
+    expect(waiter.runs).toBe(0)
+    expect(socks.connect(0)).toBe(FilterStatus.PENDING)
+    fake.pass()
+    fake.pass()
+    expect(waiter.runs).toBe(1)
+  })
+
   it('asks for IPv4 alone with version 4, and for one family when told to', () => {
     const four = setUp({ kind: 'socks4' })
     four.socks.connect(0)
