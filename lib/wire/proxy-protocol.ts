@@ -1,7 +1,7 @@
 /**
  * The PROXY protocol, versions 1 and 2: a header before all other bytes that tells the ends of the connection which a
  * proxy accepted. `encodeProxyHeader` writes it. `ProxyHeaderReader` reads one from any cuts: `receive` uses bytes up
- * to the header's end and never beyond; reading `needed` bytes at a time from a stream takes none that belong to others.
+ * to the header's end and never beyond; who reads `needed` bytes at a time from a stream takes none that are others'.
  */
 import { isIP } from 'node:net'
 import { ipBytes, ipText } from './ip-address.ts'
