@@ -19,16 +19,21 @@ export {
   type TransferCodeName,
   TransferError,
 } from './base/errors.ts'
+export type { AuthScheme } from './client/authentication.ts'
+export { type BodyFunction, PAUSE } from './client/body-function.ts'
+export type { BodyOptions } from './client/body-options.ts'
+export { CookieJar, type CookieJarOptions } from './client/cookie-jar.ts'
+export type { RandomBytes } from './client/digest.ts'
+export { Form, type PartOptions } from './client/form.ts'
+export type { HttpOptions } from './client/http-options.ts'
 export { WOULD_BLOCK } from './client/raw-stream.ts'
 export { type Direction, Transfer } from './client/transfer.ts'
 export type { TransferInfo } from './client/transfer-info.ts'
-export {
-  type BodyFunction,
-  type DebugKind,
-  PAUSE,
-  type Progress,
-  type ResponseHead,
-  type TransferOptions,
+export type {
+  DebugKind,
+  Progress,
+  ResponseHead,
+  TransferOptions,
 } from './client/transfer-options.ts'
 export { attachToNodeLoop, type NodeLoopAttachment } from './loops/node-loop.ts'
 export { type PollLoopOptions, runPollLoop } from './loops/poll-loop.ts'

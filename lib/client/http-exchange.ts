@@ -8,6 +8,7 @@ import type { Host } from '../multi/host.ts'
 import { Interest } from '../sys/readiness.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { Flow } from './flow.ts'
+import type { FollowUp } from './follow-up.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { RequestSender, SendStatus } from './request-sender.ts'
 import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
@@ -45,12 +46,13 @@ export class HttpExchange {
     plan: RequestPlan,
     info: TransferInfo,
     flow: Flow,
+    followUp: FollowUp | null,
   ) {
     this.#host = host
     this.#stream = stream
     this.#flow = flow
     this.#sender = new RequestSender(host, stream, settings, plan, info, flow)
-    this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow)
+    this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow, followUp)
   }
 
   /** Sends what can be sent at once. Nothing is read yet: the answer cannot be here. */
@@ -94,9 +96,9 @@ export class HttpExchange {
     return !this.#sender.touched
   }
 
-  /** The body can be sent a second time. */
-  get rewindable(): boolean {
-    return !this.#sender.pulled
+  /** The body callback was asked: to send the body a second time, it must begin again. */
+  get pulled(): boolean {
+    return this.#sender.pulled
   }
 
   close(): void {
@@ -130,9 +132,14 @@ export class HttpExchange {
   }
 
   #finish(): ExchangeStatus {
-    const { reader } = this.#receiver
+    const { reader, abandoned } = this.#receiver
     this.reusable =
-      this.sent && reader.keepAlive && !reader.upgrade && reader.unread() === 0 && !this.#stream.hasPending
+      this.sent &&
+      !abandoned &&
+      reader.keepAlive &&
+      !reader.upgrade &&
+      reader.unread() === 0 &&
+      !this.#stream.hasPending
     return ExchangeStatus.DONE
   }
 

@@ -3,7 +3,8 @@
  * that its options describe.
  */
 import type { ParsedUrl } from '../wire/url.ts'
-import type { BodyFunction } from './transfer-options.ts'
+import type { AuthScheme } from './authentication.ts'
+import type { BodyFunction } from './body-function.ts'
 
 export interface RequestPlan {
   readonly url: ParsedUrl
@@ -15,4 +16,6 @@ export interface RequestPlan {
   readonly bodyLength: number
   /** Connections that it may share with others. */
   readonly poolKey: string
+  /** How the head proves who asks. */
+  readonly authUsed: AuthScheme | ''
 }

@@ -12,11 +12,12 @@ import {
   writeLastChunk,
   writeLatin1,
 } from '../wire/http1/request-encoder.ts'
+import { PAUSE } from './body-function.ts'
 import type { Flow } from './flow.ts'
+import { headerPairs } from './header-pairs.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
-import { PAUSE } from './transfer-options.ts'
-import { headerPairs, type TransferSettings } from './transfer-settings.ts'
+import type { TransferSettings } from './transfer-settings.ts'
 
 /** A body up to this size is copied behind the head: one send is cheaper than none of the copy. */
 const BODY_WITH_HEAD_MAX = 16 * 1024
@@ -80,6 +81,7 @@ export class RequestSender {
     this.#plan = plan
     this.#info = info
     this.#flow = flow
+    settings.bodies.form?.rewind()
   }
 
   /** The first send, out of the host's scratch memory; what it did not take is copied. */
@@ -154,7 +156,10 @@ export class RequestSender {
     this.pulled = true
     const piece: unknown = body(most)
     if (piece === PAUSE) return SendStatus.PAUSED
-    if (piece === null) return this.#endOfPieces()
+    if (piece === null) {
+      const failure = this.#settings.bodies.form?.failure ?? null
+      return failure === null ? this.#endOfPieces() : this.#refuse(failure)
+    }
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
     if (!(bytes instanceof Uint8Array)) {
       return this.#refuse(new TypeError('body callback must return bytes, a string, null or PAUSE'))

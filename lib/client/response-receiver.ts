@@ -8,6 +8,8 @@ import type { Facility, Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
 import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
 import type { Flow } from './flow.ts'
+import type { FollowUp } from './follow-up.ts'
+import { redirectUrl } from './redirect.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { ResponseHead } from './transfer-options.ts'
@@ -17,6 +19,9 @@ import { HEAD_BYTES_MAX, type TransferSettings } from './transfer-settings.ts'
 const READS_PER_RUN = 10
 /** Readers kept for reuse; more are in use only while more transfers run at once. */
 const IDLE_READERS_MAX = 256
+
+/** A body that nobody wants is received up to here, to keep the connection; a longer one costs more than a new one. */
+const IGNORED_BYTES_MAX = 64 * 1024
 
 export const ReceiveStatus = {
   /** Nothing more is here now. */
@@ -45,11 +50,18 @@ export class ResponseReceiver {
   #endOfStream = false
   /** The last run stopped with more to read. */
   #mayHaveMore = false
+  /** The body was left where it is: the stream is of no use any more. */
+  abandoned = false
+  /** Of a response that another request follows. */
+  #isIgnored = false
+  #ignoredBytes = 0
   readonly #host: Host
   readonly #stream: ByteStream
   readonly #settings: TransferSettings
+  readonly #plan: RequestPlan
   readonly #info: TransferInfo
   readonly #flow: Flow
+  readonly #followUp: FollowUp | null
 
   constructor(
     host: Host,
@@ -58,12 +70,15 @@ export class ResponseReceiver {
     plan: RequestPlan,
     info: TransferInfo,
     flow: Flow,
+    followUp: FollowUp | null,
   ) {
     this.#host = host
     this.#stream = stream
     this.#settings = settings
+    this.#plan = plan
     this.#info = info
     this.#flow = flow
+    this.#followUp = followUp
     this.reader = takeReader(host, settings)
     this.reader.reset(plan.method)
   }
@@ -96,10 +111,7 @@ export class ResponseReceiver {
     for (let reads = 0; reads < READS_PER_RUN; reads++) {
       const received = this.#stream.recv(scratch.id, 0, bytes.length)
       if (received === -kernel.errno.EAGAIN) return ReceiveStatus.BLOCKED
-      if (received < 0) {
-        this.result = received
-        return ReceiveStatus.FAILED
-      }
+      if (received < 0) return this.#fail(received)
       if (received === 0) {
         this.#endOfStream = true
         return this.#tellEndOfStream()
@@ -132,16 +144,18 @@ export class ResponseReceiver {
         case ResponseEvent.END:
           return ReceiveStatus.DONE
         case ResponseEvent.ERROR:
-          return ReceiveStatus.FAILED
+          return this.#fail(0)
         case ResponseEvent.DATA:
-          this.#tellData()
+          if (this.#isIgnored) this.#ignoreData()
+          else this.#tellData()
           break
         case ResponseEvent.TRAILERS:
-          this.#settings.onTrailers?.(reader.trailers)
+          if (!this.#isIgnored) this.#settings.onTrailers?.(reader.trailers)
           break
         default:
           this.#tellHead(event)
       }
+      if (this.abandoned) return ReceiveStatus.DONE
       if (this.#flow.receivePaused) return this.#hold()
     }
   }
@@ -170,7 +184,33 @@ export class ResponseReceiver {
     }
     info.contentLength = reader.contentLength
     info.contentType = reader.headers.first('content-type') ?? null
+    if (this.#followUp !== null) this.#judge(this.#followUp)
+    else if (info.status >= 300 && info.status < 400) {
+      info.redirectUrl = redirectUrl(info.status, reader.headers, this.#plan.url)
+    }
     onHead?.(headOf(reader))
+  }
+
+  /** What is wrong with a body that nobody wants does not matter. */
+  #fail(result: number): ReceiveStatus {
+    this.result = result
+    this.abandoned = this.#isIgnored
+    return this.#isIgnored ? ReceiveStatus.DONE : ReceiveStatus.FAILED
+  }
+
+  /** Whether the body counts. One that is too long, or ends with the connection, is not waited for. */
+  #judge(followUp: FollowUp): void {
+    const { reader } = this
+    this.#isIgnored = followUp.judge(reader.status, reader.headers)
+    if (!this.#isIgnored) return
+    const length = this.#plan.method === 'HEAD' ? 0 : reader.contentLength
+    this.abandoned = followUp.failure !== null || !reader.keepAlive || length > IGNORED_BYTES_MAX
+  }
+
+  #ignoreData(): void {
+    const { dataStart, dataEnd } = this.reader
+    this.#ignoredBytes += dataEnd - dataStart
+    this.abandoned = this.#ignoredBytes > IGNORED_BYTES_MAX
   }
 
   /**

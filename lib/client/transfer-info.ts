@@ -2,11 +2,19 @@
  * What is known of a transfer, at any time (curl_easy_getinfo). Times are µs since it was added, 0 until the moment
  * came, in the order of curl's time line; sizes are bytes.
  */
+import type { AuthScheme } from './authentication.ts'
+
 export class TransferInfo {
   /** The URL as it was asked for last. CURLINFO_EFFECTIVE_URL. */
   effectiveUrl: string
   /** CURLINFO_EFFECTIVE_METHOD. */
   effectiveMethod: string
+  /** Redirects that were followed. CURLINFO_REDIRECT_COUNT. */
+  redirectCount = 0
+  /** Where the last response leads, when that was not followed; null otherwise. CURLINFO_REDIRECT_URL. */
+  redirectUrl: string | null = null
+  /** 'basic', 'digest' or 'bearer' when the last request proved who asks. CURLINFO_HTTPAUTH_USED. */
+  authUsed: AuthScheme | '' = ''
   /** Of the last response head; 0 before. CURLINFO_RESPONSE_CODE. */
   status = 0
   /** '1.0' or '1.1'; '' before the head. CURLINFO_HTTP_VERSION. */
@@ -49,6 +57,8 @@ export class TransferInfo {
   postTransferTime = 0
   /** CURLINFO_STARTTRANSFER_TIME_T: the first byte of the response. */
   startTransferTime = 0
+  /** Until the last request began, when others went before it. CURLINFO_REDIRECT_TIME_T. */
+  redirectTime = 0
   /** CURLINFO_TOTAL_TIME_T; up to now while it runs. */
   totalTime = 0
 
@@ -62,6 +72,24 @@ export class TransferInfo {
   /** @internal The zero of its times, by the engine's clock. */
   begin(now: number): void {
     this.#addedAt = now
+  }
+
+  /** @internal Another request follows: sizes and times are its own from now on, heads and requests are counted on. */
+  beginNext(effectiveUrl: string, effectiveMethod: string, now: number): void {
+    this.effectiveUrl = effectiveUrl
+    this.effectiveMethod = effectiveMethod
+    this.redirectUrl = null
+    this.redirectTime = this.since(now)
+    this.contentType = null
+    this.contentLength = -1
+    this.bytesReceived = 0
+    this.bytesSent = 0
+    this.queueTime = 0
+    this.nameLookupTime = 0
+    this.connectTime = 0
+    this.preTransferTime = 0
+    this.postTransferTime = 0
+    this.startTransferTime = 0
   }
 
   /** @internal µs from the adding to that moment. */

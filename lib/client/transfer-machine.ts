@@ -14,6 +14,7 @@ import type { Task } from '../multi/task.ts'
 import { Acquisition, type AcquisitionFailure } from './acquisition.ts'
 import { connectionPool } from './connection-pool.ts'
 import type { Flow } from './flow.ts'
+import { FollowUp } from './follow-up.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
 import type { Lease } from './lease.ts'
 import { RawStream } from './raw-stream.ts'
@@ -60,7 +61,9 @@ export class TransferMachine implements Machine {
   readonly #info: TransferInfo
   readonly #addedAt: number
   #state: State = State.ACQUIRING
-  readonly #plan: RequestPlan
+  #plan: RequestPlan
+  /** null: the plan is all that this transfer asks for. */
+  readonly #followUp: FollowUp | null
   #acquisition: Acquisition | null = null
   #lease: Lease | null = null
   #exchange: HttpExchange | null = null
@@ -76,7 +79,8 @@ export class TransferMachine implements Machine {
     this.#info = transfer.info
     this.#addedAt = host.now
     this.#info.begin(host.now)
-    this.#plan = settings.plan
+    this.#followUp = settings.needsFollowUp ? new FollowUp(settings, this.#info) : null
+    this.#plan = this.#followUp?.plan ?? settings.plan
   }
 
   start(_now: number): void {
@@ -156,6 +160,7 @@ export class TransferMachine implements Machine {
     this.timers.clear(TransferTimer.CONNECT)
     info.preTransferTime = info.since(now)
     info.connectionId = stream.id
+    info.authUsed = this.#plan.authUsed
     this.#rememberAddresses(stream)
     this.#debug(`${this.#reused ? 'reusing' : 'established'} connection ${stream.id}`)
     if (this.#settings.connectOnly) {
@@ -165,7 +170,15 @@ export class TransferMachine implements Machine {
       this.#end(null)
       return
     }
-    this.#exchange = new HttpExchange(this.#host, stream, this.#settings, this.#plan, info, this.subject.flow)
+    this.#exchange = new HttpExchange(
+      this.#host,
+      stream,
+      this.#settings,
+      this.#plan,
+      info,
+      this.subject.flow,
+      this.#followUp,
+    )
     this.#enter(State.EXCHANGING)
     if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
     this.#judge(this.#exchange.start(), now)
@@ -176,27 +189,66 @@ export class TransferMachine implements Machine {
     const info = this.#info
     if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#info.since(now)
     if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#info.since(now)
-    if (status === ExchangeStatus.DONE) this.#end(null)
+    if (status === ExchangeStatus.DONE) this.#exchangeDone(exchange, now)
     else if (status === ExchangeStatus.YIELDED) this.#host.markDirty(this.#task)
     else if (status === ExchangeStatus.FAILED) this.#exchangeFailed(exchange, now)
+  }
+
+  /** The response is complete, or enough of it: the next request, if one follows. */
+  #exchangeDone(exchange: HttpExchange, now: number): void {
+    const followUp = this.#followUp
+    if (followUp === null) {
+      this.#end(null)
+      return
+    }
+    if (followUp.failure !== null) {
+      this.#fail(followUp.failure.code, followUp.failure.message)
+      return
+    }
+    if (followUp.problem !== '') this.#debug(followUp.problem)
+    const plan = followUp.next()
+    if (plan === null) {
+      this.#end(null)
+      return
+    }
+    if (plan.body !== null && exchange.pulled && !this.#rewindBody()) {
+      this.#fail('SEND_FAIL_REWIND', 'the body is needed again and cannot be rewound')
+      return
+    }
+    this.#debug(`asking again: ${plan.method} ${plan.url.origin}`)
+    this.#plan = plan
+    this.#info.beginNext(plan.url.href, plan.method, now)
+    this.#beginAgain(exchange.reusable && !this.#settings.forbidReuse, false, now)
+  }
+
+  #rewindBody(): boolean {
+    const { rewindBody } = this.#settings
+    return rewindBody !== null && rewindBody() !== false
+  }
+
+  /** Another acquisition; what was moved so far says nothing about whether the next exchange moves. */
+  #beginAgain(reusable: boolean, fresh: boolean, now: number): void {
+    this.#letGo(reusable)
+    this.#idleMark = -1
+    this.timers.clear(TransferTimer.IDLE)
+    this.timers.set(TransferTimer.CONNECT, now + this.#settings.connectTimeoutMs)
+    this.#acquire(fresh)
+    this.#host.markDirty(this.#task)
   }
 
   #exchangeFailed(exchange: HttpExchange, now: number): void {
     const { code, message, cause } = exchange.failure as ExchangeFailure
     const connectionDied = code === 'GOT_NOTHING' || code === 'SEND_ERROR' || code === 'RECV_ERROR'
-    const isSafe = exchange.untouched || (IDEMPOTENT.has(this.#plan.method) && exchange.rewindable)
-    if (!this.#reused || !connectionDied || exchange.answered || !isSafe || this.#info.retries >= RETRIES_MAX) {
+    const isSafe = exchange.untouched || IDEMPOTENT.has(this.#plan.method)
+    const mayRetry = this.#reused && connectionDied && !exchange.answered && isSafe && this.#info.retries < RETRIES_MAX
+    if (!mayRetry || (exchange.pulled && !this.#rewindBody())) {
       this.#fail(code, message, cause)
       return
     }
     this.#debug('the reused connection died before it answered; beginning again on a new one')
     this.#info.retries++
     this.#info.bytesSent = 0
-    this.#letGo(false)
-    this.timers.clear(TransferTimer.IDLE)
-    this.timers.set(TransferTimer.CONNECT, now + this.#settings.connectTimeoutMs)
-    this.#acquire(true)
-    this.#host.markDirty(this.#task)
+    this.#beginAgain(false, true, now)
   }
 
   /**

@@ -5,16 +5,10 @@
  * 6.
  */
 import type { HeaderList, HeaderPairs, HeaderRecord } from '../wire/http1/header-list.ts'
+import type { BodyFunction } from './body-function.ts'
+import type { BodyOptions } from './body-options.ts'
+import type { HttpOptions } from './http-options.ts'
 import type { TransferInfo } from './transfer-info.ts'
-
-/** Returned by a body callback that has nothing now: sending rests until `resume('send')` (CURL_READFUNC_PAUSE). */
-export const PAUSE: unique symbol = Symbol('sockmux.PAUSE')
-
-/**
- * Gives the next bytes of a request body, at most `bytesMax` of them (a string counts in UTF-8); null at the end
- * (CURLOPT_READFUNCTION). The bytes are the library's until the next call.
- */
-export type BodyFunction = (bytesMax: number) => Uint8Array | string | null | typeof PAUSE
 
 /** A response head, or a 1xx head. Owned by the receiver: it stays valid. */
 export interface ResponseHead {
@@ -37,7 +31,7 @@ export interface Progress {
 /** What onDebug is told: a line of text, or bytes as they go over the wire. */
 export type DebugKind = 'text' | 'headIn' | 'headOut' | 'dataIn' | 'dataOut'
 
-export interface TransferOptions {
+export interface TransferOptions extends BodyOptions, HttpOptions {
   /** 'http://host:port/path', or 'tcp://host:port' for a raw transfer. CURLOPT_URL. */
   url: string
   /** Default 'GET'; with a body 'POST'. CURLOPT_CUSTOMREQUEST. */
@@ -92,7 +86,7 @@ export interface TransferOptions {
   progressIntervalMs?: number
   /** Anything of yours. CURLOPT_PRIVATE. */
   data?: unknown
-  /** The response head; called once, before any data. CURLOPT_HEADERFUNCTION. */
+  /** The response head, before any data; each one, where redirects or authentication ask again. CURLOPT_HEADERFUNCTION. */
   onHead?: (head: ResponseHead) => void
   /** Each 1xx head before it. */
   onInformational?: (head: ResponseHead) => void

@@ -15,11 +15,17 @@ import {
   wrongType,
 } from '../base/options.ts'
 import { parseResolveEntry, type ResolveEntry } from '../connection/resolve-entry.ts'
-import { isFieldValue, isToken } from '../wire/http1/syntax.ts'
-import { type ParsedUrl, parseUrl } from '../wire/url.ts'
-import { requestHeadText } from './request-head.ts'
+import { isToken } from '../wire/http1/syntax.ts'
+import type { ParsedUrl } from '../wire/url.ts'
+import type { BodyFunction } from './body-function.ts'
+import { BODY_CHECKS, type BodySettings, bodySettings, withBodyFields } from './body-settings.ts'
+import { firstHead, needsFollowUp } from './follow-up.ts'
+import { headerPairs } from './header-pairs.ts'
+import { HTTP_CHECKS, type HttpSettings, httpSettings } from './http-settings.ts'
+import type { RequestHeadParts } from './request-head.ts'
 import type { RequestPlan } from './request-plan.ts'
-import type { BodyFunction, TransferOptions } from './transfer-options.ts'
+import { requestUrl } from './request-url.ts'
+import type { TransferOptions } from './transfer-options.ts'
 
 /** curl's default of CONNECTTIMEOUT. */
 const CONNECT_TIMEOUT_MS = 300_000
@@ -38,6 +44,14 @@ type Callback<Name extends keyof TransferOptions> = NonNullable<TransferOptions[
 export interface TransferSettings {
   /** The first request. */
   readonly plan: RequestPlan
+  readonly bodies: BodySettings
+  readonly http: HttpSettings
+  /** What the plan's head was made of. */
+  readonly parts: RequestHeadParts
+  readonly poolKeyOf: (url: ParsedUrl) => string
+  /** More requests than the first may be needed, or one that is not known before it begins. */
+  readonly needsFollowUp: boolean
+  readonly rewindBody: (() => boolean | void) | null
   readonly requestTrailers: Callback<'requestTrailers'>
   readonly connectOnly: boolean
   readonly unixSocketPath: string | null
@@ -117,33 +131,46 @@ const CHECKS: Readonly<Record<keyof TransferOptions, Check>> = {
   onTrailers: isFunction,
   onProgress: isFunction,
   onDebug: isFunction,
+  ...BODY_CHECKS,
+  ...HTTP_CHECKS,
 }
 
 /** Throws TypeError or RangeError. */
 export function transferSettings(options: TransferOptions): TransferSettings {
   checkOptions('Transfer options', options, CHECKS)
   if (options.url === undefined) throw new TypeError('Transfer options: option url is missing')
-  const url = checkUrl(options.url)
+  const url = checkUrl(options)
   const connectOnly = options.connectOnly ?? false
   if (url.scheme === 'tcp' && !connectOnly) {
     throw new TypeError(`option url: ${show(options.url)} is a raw transfer and needs connectOnly: true`)
   }
-  const { body } = options
-  const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? null)
+  const bodies = bodySettings(options)
+  const { form } = bodies
+  const bytes = bodyOf(options, bodies)
   const method = options.method ?? (bytes === null ? 'GET' : 'POST')
-  const headers = headerPairs('headers', options.headers ?? [])
-  refuseFraming(headers)
-  const bodyLength = bodyLengthOf(options, bytes)
+  const given = headerPairs('headers', options.headers ?? [])
+  refuseFraming(given)
+  const bodyLength = bodies.form?.length ?? bodyLengthOf(options, bytes)
+  const headers = withBodyFields(given, options, bodies.form, bodyLength)
+  const http = httpSettings(options, url)
+  const poolKeyOf = (target: ParsedUrl): string => poolKey(options, target)
+  const parts = headParts(options, url, method, headers, bytes !== null, bodyLength)
   const plan: RequestPlan = {
     url,
     method,
-    head: requestHeadText({ url, method, headers, hasBody: bytes !== null, bodyLength }),
+    ...firstHead(http, parts),
     body: bytes,
     bodyLength,
-    poolKey: poolKeyOf(options, url),
+    poolKey: poolKeyOf(url),
   }
   return {
     plan,
+    bodies,
+    http,
+    parts,
+    poolKeyOf,
+    needsFollowUp: !connectOnly && needsFollowUp({ http, parts }),
+    rewindBody: options.rewindBody ?? (form === null ? null : () => form.isRewindable),
     requestTrailers: options.requestTrailers ?? null,
     connectOnly,
     unixSocketPath: options.unixSocketPath ?? null,
@@ -166,27 +193,6 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   }
 }
 
-/** Checked [name, value] pairs of a record or an iterable of pairs. Throws TypeError naming the field. */
-export function headerPairs(
-  option: string,
-  headers: NonNullable<TransferOptions['headers']>,
-): readonly (readonly [string, string | null])[] {
-  const pairs: [string, string | null][] = []
-  const entries = Symbol.iterator in headers ? headers : Object.entries(headers)
-  for (const entry of entries as Iterable<readonly [string, unknown]>) {
-    if (!Array.isArray(entry) || entry.length !== 2) throw wrongType(option, 'a record or [name, value] pairs', entry)
-    const [name, value] = entry as unknown as [string, unknown]
-    if (typeof name !== 'string' || !isToken(name)) throw wrongType(option, 'fields with a token for a name', name)
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== null && (typeof one !== 'string' || !isFieldValue(one))) {
-        throw wrongType(`${option}['${name}']`, 'a string without CR, LF and NUL', one)
-      }
-      pairs.push([name, one])
-    }
-  }
-  return pairs
-}
-
 /** How a body is framed follows from `body` and `bodyLength`; two sources for one fact is how requests are smuggled. */
 function refuseFraming(headers: readonly (readonly [string, string | null])[]): void {
   for (const [name, value] of headers) {
@@ -195,8 +201,30 @@ function refuseFraming(headers: readonly (readonly [string, string | null])[]): 
   }
 }
 
+function headParts(
+  options: TransferOptions,
+  url: ParsedUrl,
+  method: string,
+  headers: RequestHeadParts['headers'],
+  hasBody: boolean,
+  bodyLength: number,
+): RequestHeadParts {
+  return {
+    url,
+    method,
+    headers,
+    hasBody,
+    bodyLength,
+    target: options.requestTarget ?? null,
+    authorization: null,
+    userAgent: options.userAgent ?? null,
+    referer: options.referer ?? null,
+    cookie: options.cookie ?? null,
+  }
+}
+
 /** Whatever decides which peer is reached is part of it. */
-function poolKeyOf(options: TransferOptions, url: ParsedUrl): string {
+function poolKey(options: TransferOptions, url: ParsedUrl): string {
   const { unixSocketPath, ipVersion, resolve } = options
   let key = url.origin
   if (unixSocketPath !== undefined) key += ` unix ${unixSocketPath}`
@@ -205,10 +233,11 @@ function poolKeyOf(options: TransferOptions, url: ParsedUrl): string {
   return key
 }
 
-function checkUrl(text: string): ParsedUrl {
+function checkUrl(options: TransferOptions): ParsedUrl {
+  const { url: text } = options
   let url: ParsedUrl
   try {
-    url = parseUrl(text)
+    url = requestUrl(text, options)
   } catch (error) {
     throw new TypeError(`option url: ${show(text)}: ${(error as Error).message}`)
   }
@@ -216,6 +245,14 @@ function checkUrl(text: string): ParsedUrl {
     throw new TypeError(`option url: ${show(text)}: scheme ${show(url.scheme)} is not supported; use http or tcp`)
   }
   return url
+}
+
+function bodyOf({ body, bodyLength }: TransferOptions, bodies: BodySettings): Uint8Array | BodyFunction | null {
+  const { form: formBody } = bodies
+  if (formBody === null) return typeof body === 'string' ? Buffer.from(body) : (body ?? null)
+  if (body !== undefined && body !== null) throw wrongType('body', 'left out when there is a form', body)
+  if (bodyLength !== undefined) throw wrongType('bodyLength', 'left out when there is a form', bodyLength)
+  return (bytesMax) => formBody.pull(bytesMax)
 }
 
 function bodyLengthOf(options: TransferOptions, body: Uint8Array | BodyFunction | null): number {

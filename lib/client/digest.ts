@@ -1,0 +1,144 @@
+/**
+ * Answers to Digest challenges (RFC 7616): MD5, SHA-256 and SHA-512-256, each also as -sess, with qop auth or, for old
+ * servers, without (RFC 2069). The server's nonce is used again with a counter that goes up; whoever keeps a session
+ * keeps the counter. auth-int is refused: the whole body would have to be known before the head is sent.
+ */
+import { createHash } from 'node:crypto'
+import { type AuthChallenge, quoteString } from '../wire/auth-challenge.ts'
+import { isFieldValue } from '../wire/http1/syntax.ts'
+import type { Credentials } from './credentials.ts'
+
+/** Random bytes of the client nonce; given from outside so that a simulation repeats itself. */
+export type RandomBytes = (size: number) => Uint8Array
+
+const CLIENT_NONCE_BYTES = 16
+const HASHES: Readonly<Record<string, string>> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' }
+/** How good a challenge is; RFC 7616 §3.7 lets the client choose. */
+const STRENGTHS: readonly string[] = ['MD5', 'SHA-256', 'SHA-512-256']
+
+export interface DigestChallenge {
+  readonly realm: string
+  readonly nonce: string
+  readonly opaque: string | null
+  /** As the server spelled it; null when it did not: MD5 then. */
+  readonly algorithm: string | null
+  readonly hash: string
+  readonly isSession: boolean
+  /** false: of RFC 2069, without counters. */
+  readonly hasQop: boolean
+  readonly isStale: boolean
+  readonly usesUserHash: boolean
+  readonly isUtf8: boolean
+  readonly strength: number
+}
+
+/** A text says why the challenge cannot be answered. */
+export function readDigestChallenge({ parameters }: AuthChallenge): DigestChallenge | string {
+  const realm = parameters.get('realm')
+  const nonce = parameters.get('nonce')
+  if (realm === undefined || nonce === undefined) return 'the Digest challenge has no realm or no nonce'
+  const algorithm = parameters.get('algorithm') ?? null
+  const upper = (algorithm ?? 'MD5').toUpperCase()
+  const isSession = upper.endsWith('-SESS')
+  const base = isSession ? upper.slice(0, -5) : upper
+  const hash = Object.hasOwn(HASHES, base) ? HASHES[base] : undefined
+  if (hash === undefined) return `the Digest algorithm '${algorithm}' is not supported`
+  const qop = parameters.get('qop')
+  const qualities = (qop ?? '').toLowerCase().split(',')
+  if (qop !== undefined && !qualities.some((quality) => quality.trim() === 'auth')) {
+    return `the Digest quality of protection '${qop}' is not supported, only auth is`
+  }
+  return {
+    realm,
+    nonce,
+    opaque: parameters.get('opaque') ?? null,
+    algorithm,
+    hash,
+    isSession,
+    hasQop: qop !== undefined,
+    isStale: parameters.get('stale')?.toLowerCase() === 'true',
+    usesUserHash: parameters.get('userhash')?.toLowerCase() === 'true',
+    isUtf8: parameters.get('charset')?.toLowerCase() === 'utf-8',
+    strength: STRENGTHS.indexOf(base),
+  }
+}
+
+export class DigestSession {
+  readonly challenge: DigestChallenge
+  readonly #credentials: Credentials
+  readonly #randomBytes: RandomBytes
+  readonly #clientNonce: string
+  #count = 0
+
+  constructor(challenge: DigestChallenge, credentials: Credentials, randomBytes: RandomBytes) {
+    this.challenge = challenge
+    this.#credentials = credentials
+    this.#randomBytes = randomBytes
+    this.#clientNonce = this.#newNonce()
+  }
+
+  /** Value of Authorization or Proxy-Authorization for the next request. */
+  authorization(method: string, target: string): string {
+    const { realm, nonce, opaque, algorithm, isSession, hasQop, usesUserHash } = this.challenge
+    this.#count++
+    const count = this.#count.toString(16).padStart(8, '0')
+    // With -sess the first client nonce is part of the key, so it stays; otherwise each request has its own.
+    const clientNonce = isSession || this.#count === 1 ? this.#clientNonce : this.#newNonce()
+    const key = this.#key()
+    const request = this.#digest(`${method}:${target}`)
+    const middle = hasQop ? `${nonce}:${count}:${clientNonce}:auth` : nonce
+    const fields = [
+      this.#usernameField(),
+      `realm=${quoteString(realm)}`,
+      `nonce=${quoteString(nonce)}`,
+      `uri=${quoteString(target)}`,
+      `response="${this.#digest(`${key}:${middle}:${request}`)}"`,
+    ]
+    if (algorithm !== null) fields.push(`algorithm=${algorithm}`)
+    if (hasQop || isSession) fields.push(`cnonce="${clientNonce}"`)
+    if (hasQop) fields.push(`nc=${count}`, 'qop=auth')
+    if (opaque !== null) fields.push(`opaque=${quoteString(opaque)}`)
+    if (usesUserHash) fields.push('userhash=true')
+    return `Digest ${fields.join(', ')}`
+  }
+
+  #key(): string {
+    const { realm, nonce, isSession } = this.challenge
+    const { username, password } = this.#credentials
+    // The realm came as Latin-1 from the wire, the others are the user's text and are meant as UTF-8.
+    const user = this.#digestBytes(username, ':', Buffer.from(realm, 'latin1'), ':', password)
+    return isSession ? this.#digest(`${user}:${nonce}:${this.#clientNonce}`) : user
+  }
+
+  #usernameField(): string {
+    const { username } = this.#credentials
+    const { realm, usesUserHash, isUtf8 } = this.challenge
+    if (usesUserHash) return `username="${this.#digestBytes(username, ':', Buffer.from(realm, 'latin1'))}"`
+    const bytes = Buffer.from(username).toString('latin1')
+    if (isUtf8 && bytes !== username) return `username*=UTF-8''${encodeExtended(username)}`
+    if (!isFieldValue(bytes)) throw new Error('a user name with control characters was let through')
+    return `username=${quoteString(bytes)}`
+  }
+
+  #newNonce(): string {
+    return Buffer.from(this.#randomBytes(CLIENT_NONCE_BYTES)).toString('hex')
+  }
+
+  /** Of text that stands on the wire: Latin-1. */
+  #digest(text: string): string {
+    return createHash(this.challenge.hash).update(text, 'latin1').digest('hex')
+  }
+
+  #digestBytes(...parts: readonly (string | Uint8Array)[]): string {
+    const hash = createHash(this.challenge.hash)
+    for (const part of parts) hash.update(part)
+    return hash.digest('hex')
+  }
+}
+
+/** The value characters of RFC 8187 §3.2.1. */
+function encodeExtended(text: string): string {
+  return encodeURIComponent(text).replace(/['()*]/g, (character) => {
+    return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+  })
+}
