@@ -7,8 +7,10 @@ import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { Interest } from '../sys/readiness.ts'
 import { systemError } from '../sys/system-error.ts'
+import { Expectation, expectsContinue } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
+import { Pace } from './pace.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { RequestSender, SendStatus } from './request-sender.ts'
 import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
@@ -32,10 +34,18 @@ export class HttpExchange {
   readonly #host: Host
   readonly #stream: ByteStream
   readonly #flow: Flow
+  readonly #settings: TransferSettings
+  readonly #info: TransferInfo
+  /** null: nothing about it needs a clock. */
+  readonly #pace: Pace | null
   readonly #sender: RequestSender
   readonly #receiver: ResponseReceiver
   /** The body callback has nothing; `resume('send')` asks it again. */
   #starved = false
+  /** For the server's 100, or for ever. */
+  #bodyWaits = false
+  /** Something of it was paused since the last look at its speed. */
+  #rested = false
   /** -errno with which sending failed. The answer may be here all the same. */
   #sendResult = 0
 
@@ -51,16 +61,35 @@ export class HttpExchange {
     this.#host = host
     this.#stream = stream
     this.#flow = flow
-    this.#sender = new RequestSender(host, stream, settings, plan, info, flow)
-    this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow, followUp)
+    this.#settings = settings
+    this.#info = info
+    const expects = expectsContinue(plan)
+    const pace = expects || settings.bodies.pace !== null ? new Pace(settings.bodies.pace, host.now) : null
+    if (pace !== null && expects) pace.expectation = Expectation.WAITING
+    this.#pace = pace
+    this.#sender = new RequestSender(host, stream, settings, plan, info, flow, pace)
+    this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow, followUp, pace)
   }
 
   /** Sends what can be sent at once. Nothing is read yet: the answer cannot be here. */
   start(): ExchangeStatus {
-    return this.#sendFurther(this.#sender.start())
+    const status = this.#sendFurther(this.#sender.start())
+    return this.#pace === null ? status : this.#checkPace(this.#pace, status)
   }
 
   run(readiness: number): ExchangeStatus {
+    if (this.#pace === null) return this.#move(readiness)
+    const due = this.#checkPace(this.#pace, ExchangeStatus.PENDING)
+    if (due === ExchangeStatus.FAILED) return due
+    const wasWaiting = this.#pace.expectation === Expectation.WAITING
+    let status = this.#move(readiness)
+    if (wasWaiting && this.#pace.expectation === Expectation.NONE && status === ExchangeStatus.PENDING) {
+      status = this.#move(0)
+    }
+    return this.#checkPace(this.#pace, status)
+  }
+
+  #move(readiness: number): ExchangeStatus {
     let yielded = false
     if (!this.sent && this.#sendResult === 0 && !this.#flow.sendPaused) {
       const status = this.#sendFurther(this.#sender.run())
@@ -76,14 +105,32 @@ export class HttpExchange {
 
   /** Interest, given what is paused. */
   wants(): number {
-    const read = this.#flow.receivePaused ? Interest.NONE : Interest.READABLE
-    const blocked = !this.sent && !this.#starved && !this.#flow.sendPaused
+    const pace = this.#pace
+    const read = this.#flow.receivePaused || pace?.receiveHeld ? Interest.NONE : Interest.READABLE
+    const held = this.#bodyWaits || pace?.sendHeld
+    const blocked = !this.sent && !this.#starved && !this.#flow.sendPaused && !held
     return read | (blocked ? Interest.WRITABLE : Interest.NONE)
   }
 
   /** Nothing can happen until the user resumes. */
   get dormant(): boolean {
-    return this.#flow.receivePaused && (this.sent || this.#flow.sendPaused || this.#starved)
+    return this.#flow.receivePaused && (this.sent || this.#flow.sendPaused || this.#starved || this.#bodyWaits)
+  }
+
+  /** Whether `deadline` is of any interest. */
+  get isPaced(): boolean {
+    return this.#pace !== null
+  }
+
+  /** When it must run although nothing became ready. */
+  deadline(): number {
+    const { receivePaused, sendPaused } = this.#flow
+    return this.#pace?.deadline(receivePaused, sendPaused || this.sent) ?? Number.POSITIVE_INFINITY
+  }
+
+  /** After DONE: the server does not take the expectation; the request is to be sent again without it. */
+  get expectationRefused(): boolean {
+    return this.#pace?.expectation === Expectation.REFUSED
   }
 
   /** The peer has begun to answer: beginning again would ask it twice. */
@@ -102,16 +149,36 @@ export class HttpExchange {
   }
 
   close(): void {
+    this.#sender.close()
     this.#receiver.close()
+  }
+
+  /** Timeouts, after and before it moves. `status` unless one is over. */
+  #checkPace(pace: Pace, status: ExchangeStatus): ExchangeStatus {
+    if (status === ExchangeStatus.DONE || status === ExchangeStatus.FAILED) return status
+    const { now } = this.#host
+    const { receivePaused, sendPaused } = this.#flow
+    const { bytesReceived, bytesSent, headBytes } = this.#info
+    const awaitsHead = this.sent && !this.#receiver.reader.headersSeen
+    const isPaused = receivePaused || (sendPaused && !this.sent)
+    this.#rested ||= isPaused
+    const complaint = pace.check(now, bytesReceived + bytesSent + headBytes, awaitsHead, receivePaused, this.#rested)
+    if (pace.looked) this.#rested = isPaused
+    return complaint === null ? status : this.#fail('OPERATION_TIMEDOUT', complaint)
   }
 
   #sendFurther(status: SendStatus): ExchangeStatus {
     this.#starved = false
+    this.#bodyWaits = false
     switch (status) {
       case SendStatus.DONE:
         this.sent = true
         return ExchangeStatus.PENDING
       case SendStatus.BLOCKED:
+        return ExchangeStatus.PENDING
+      case SendStatus.WAITING:
+        this.#pace?.waitForContinue(this.#host.now + this.#settings.bodies.expectTimeoutMs)
+        this.#bodyWaits = true
         return ExchangeStatus.PENDING
       case SendStatus.YIELDED:
         return ExchangeStatus.YIELDED
@@ -144,7 +211,8 @@ export class HttpExchange {
   }
 
   #failReceive(): ExchangeStatus {
-    const { result, reader } = this.#receiver
+    const { result, reader, fault } = this.#receiver
+    if (fault !== null) return this.#fail(fault.code, fault.message, fault.cause)
     if (result === 0) {
       const { error } = reader
       if (error === null) throw new Error('a reader that failed says why')

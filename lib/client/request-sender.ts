@@ -13,8 +13,10 @@ import {
   writeLatin1,
 } from '../wire/http1/request-encoder.ts'
 import { PAUSE } from './body-function.ts'
+import { Expectation } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import { headerPairs } from './header-pairs.ts'
+import type { Pace } from './pace.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
@@ -36,6 +38,8 @@ export const SendStatus = {
   FAILED: 3,
   /** The budget is used up; run again. */
   YIELDED: 4,
+  /** The head is sent, and the body waits for 100 Continue. */
+  WAITING: 5,
 } as const
 export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus]
 
@@ -59,6 +63,7 @@ export class RequestSender {
   readonly #plan: RequestPlan
   readonly #info: TransferInfo
   readonly #flow: Flow
+  readonly #pace: Pace | null
   #stage: Stage = Stage.BODY
   #pending: Uint8Array = NOTHING
   #pendingAt = 0
@@ -74,6 +79,7 @@ export class RequestSender {
     plan: RequestPlan,
     info: TransferInfo,
     flow: Flow,
+    pace: Pace | null,
   ) {
     this.#host = host
     this.#stream = stream
@@ -81,6 +87,7 @@ export class RequestSender {
     this.#plan = plan
     this.#info = info
     this.#flow = flow
+    this.#pace = pace
     settings.bodies.form?.rewind()
   }
 
@@ -88,7 +95,7 @@ export class RequestSender {
   start(): SendStatus {
     const { head, body } = this.#plan
     const { scratch } = this.#host
-    let end = writeLatin1(scratch.bytes, 0, head)
+    let end = this.#pace === null ? writeLatin1(scratch.bytes, 0, head) : -1
     if (end < 0) {
       this.#pending = Buffer.from(head, 'latin1')
       this.#info.requestBytes += head.length
@@ -120,20 +127,34 @@ export class RequestSender {
     for (let sends = 0; sends < SENDS_PER_RUN; sends++) {
       if (this.#pendingAt === this.#pending.length) {
         if (this.#stage === Stage.END) return SendStatus.DONE
+        if (this.#pace !== null && this.#pace.expectation !== Expectation.NONE) return SendStatus.WAITING
         const status = this.#fill()
         if (status !== SendStatus.YIELDED) return status
         if (this.#pendingAt === this.#pending.length) continue
       }
-      const left = this.#pending.length - this.#pendingAt
+      const left = this.#allowance(this.#pending.length - this.#pendingAt)
+      if (left === 0) return SendStatus.BLOCKED
       const sent = this.#stream.sendBytes(this.#pending, this.#pendingAt, left)
       if (sent < 0) return sent === -this.#host.kernel.errno.EAGAIN ? SendStatus.BLOCKED : this.#fail(sent)
       this.touched = true
       this.#pendingAt += sent
+      this.#pace?.sending?.spend(sent)
       if (this.#pendingBody < 0) this.#info.bytesSent += sent
-      else if (sent === left) this.#info.bytesSent += this.#pendingBody
+      else if (this.#pendingAt === this.#pending.length) this.#info.bytesSent += this.#pendingBody
       if (sent < left) return SendStatus.BLOCKED
     }
     return SendStatus.YIELDED
+  }
+
+  /** How much the rate lets be sent. */
+  #allowance(most: number): number {
+    const sending = this.#pace?.sending ?? null
+    return sending === null ? most : Math.min(most, sending.allowance(this.#host.now))
+  }
+
+  /** Lets go of what a form holds open. Idempotent. */
+  close(): void {
+    this.#settings.bodies.form?.close()
   }
 
   /** The next piece into `#pending`; YIELDED when there is something to send or the stage moved. */

@@ -7,10 +7,15 @@ import type { ByteStream } from '../connection/stream.ts'
 import type { Facility, Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
 import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
+import type { ResponseRules } from './body-settings.ts'
+import { Expectation } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
+import { type Fault, HeadVerdict, judgeHead } from './head-verdict.ts'
+import type { Pace } from './pace.ts'
 import { redirectUrl } from './redirect.ts'
 import type { RequestPlan } from './request-plan.ts'
+import { BodyStatus, ResponseBody } from './response-body.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { ResponseHead } from './transfer-options.ts'
 import { HEAD_BYTES_MAX, type TransferSettings } from './transfer-settings.ts'
@@ -52,6 +57,10 @@ export class ResponseReceiver {
   #mayHaveMore = false
   /** The body was left where it is: the stream is of no use any more. */
   abandoned = false
+  /** What is wrong with the response by the rules of the transfer, though its bytes are right. */
+  fault: Fault | null = null
+  /** null: its bytes are told as they are. */
+  #body: ResponseBody | null = null
   /** Of a response that another request follows. */
   #isIgnored = false
   #ignoredBytes = 0
@@ -62,6 +71,7 @@ export class ResponseReceiver {
   readonly #info: TransferInfo
   readonly #flow: Flow
   readonly #followUp: FollowUp | null
+  readonly #pace: Pace | null
 
   constructor(
     host: Host,
@@ -71,6 +81,7 @@ export class ResponseReceiver {
     info: TransferInfo,
     flow: Flow,
     followUp: FollowUp | null,
+    pace: Pace | null,
   ) {
     this.#host = host
     this.#stream = stream
@@ -79,6 +90,7 @@ export class ResponseReceiver {
     this.#info = info
     this.#flow = flow
     this.#followUp = followUp
+    this.#pace = pace
     this.reader = takeReader(host, settings)
     this.reader.reset(plan.method)
   }
@@ -87,17 +99,18 @@ export class ResponseReceiver {
     if (this.#flow.receivePaused) return ReceiveStatus.BLOCKED
     if (this.#stopped) {
       this.#stopped = false
-      const status = this.#tellEvents()
-      if (status !== ReceiveStatus.YIELDED) return status
+      const status = this.#body === null ? this.#tellEvents() : this.#goOn(this.#body)
+      if (status !== ReceiveStatus.YIELDED) return this.#unlessYielded(status)
       this.#mayHaveMore = true
     }
-    if (this.#endOfStream) return this.#tellEndOfStream()
+    if (this.#endOfStream) return this.#unlessYielded(this.#tellEndOfStream())
     if ((readiness & REPORTED) === 0 && !this.#mayHaveMore && !this.#stream.hasPending) return ReceiveStatus.BLOCKED
-    return this.#read()
+    return this.#unlessYielded(this.#read())
   }
 
   /** Gives the reader back, to serve any connection: it takes nothing along. */
   close(): void {
+    this.#body?.close()
     const idle = this.#host.facility(readers)
     if (this.#settings.maxHeadBytes !== HEAD_BYTES_MAX || idle.length >= IDLE_READERS_MAX) return
     this.reader.recycle()
@@ -109,19 +122,22 @@ export class ResponseReceiver {
     const { bytes } = scratch
     this.#mayHaveMore = false
     for (let reads = 0; reads < READS_PER_RUN; reads++) {
-      const received = this.#stream.recv(scratch.id, 0, bytes.length)
+      const most = this.#pace === null ? bytes.length : this.#allowance(this.#pace, bytes.length)
+      if (most === 0) return ReceiveStatus.BLOCKED
+      const received = this.#stream.recv(scratch.id, 0, most)
       if (received === -kernel.errno.EAGAIN) return ReceiveStatus.BLOCKED
       if (received < 0) return this.#fail(received)
       if (received === 0) {
         this.#endOfStream = true
         return this.#tellEndOfStream()
       }
+      this.#pace?.receiving?.spend(received)
       this.#lent = bytes
       this.reader.receive(bytes, 0, received)
       const status = this.#tellEvents()
       if (status !== ReceiveStatus.YIELDED) return status
       // A read that did not fill the memory emptied the socket: another would only be told EAGAIN.
-      if (received < bytes.length && !this.#stream.hasPending) return ReceiveStatus.BLOCKED
+      if (received < most && !this.#stream.hasPending) return ReceiveStatus.BLOCKED
     }
     this.#mayHaveMore = true
     return ReceiveStatus.YIELDED
@@ -142,12 +158,18 @@ export class ResponseReceiver {
         case ResponseEvent.NEED_MORE:
           return ReceiveStatus.YIELDED
         case ResponseEvent.END:
-          return ReceiveStatus.DONE
+          if (this.#body === null || this.#isIgnored) return ReceiveStatus.DONE
+          return this.#body.finish() === BodyStatus.DONE ? ReceiveStatus.DONE : this.#failBody(this.#body)
         case ResponseEvent.ERROR:
           return this.#fail(0)
         case ResponseEvent.DATA:
           if (this.#isIgnored) this.#ignoreData()
-          else this.#tellData()
+          else if (this.#body === null) this.#tellData()
+          else {
+            const status = this.#acceptData(this.#body)
+            if (status === BodyStatus.STOPPED) return this.#hold()
+            if (status === BodyStatus.FAILED) return this.#failBody(this.#body)
+          }
           break
         case ResponseEvent.TRAILERS:
           if (!this.#isIgnored) this.#settings.onTrailers?.(reader.trailers)
@@ -156,6 +178,7 @@ export class ResponseReceiver {
           this.#tellHead(event)
       }
       if (this.abandoned) return ReceiveStatus.DONE
+      if (this.fault !== null) return ReceiveStatus.FAILED
       if (this.#flow.receivePaused) return this.#hold()
     }
   }
@@ -163,11 +186,46 @@ export class ResponseReceiver {
   #tellData(): void {
     const { dataBytes, dataStart, dataEnd } = this.reader
     this.#info.bytesReceived += dataEnd - dataStart
+    this.#info.bytesDelivered += dataEnd - dataStart
     const { onData, onDebug } = this.#settings
     if (onData === null && onDebug === null) return
     const chunk = dataBytes.subarray(dataStart, dataEnd)
     onDebug?.('dataIn', chunk, this.#info)
     onData?.(chunk)
+  }
+
+  #acceptData(body: ResponseBody): BodyStatus {
+    const { dataBytes, dataStart, dataEnd } = this.reader
+    this.#info.bytesReceived += dataEnd - dataStart
+    this.#settings.onDebug?.('dataIn', dataBytes.subarray(dataStart, dataEnd), this.#info)
+    return body.accept(dataBytes, dataStart, dataEnd)
+  }
+
+  /** With what was kept when the telling stopped. */
+  #goOn(body: ResponseBody): ReceiveStatus {
+    const status = body.goOn()
+    if (status === BodyStatus.DONE) return this.#tellEvents()
+    if (status === BodyStatus.FAILED) return this.#failBody(body)
+    this.#stopped = true
+    return ReceiveStatus.BLOCKED
+  }
+
+  /** A body that used up its budget stands still as if it were blocked, but must run again. */
+  #unlessYielded(status: ReceiveStatus): ReceiveStatus {
+    return status === ReceiveStatus.BLOCKED && this.#body?.yielded ? ReceiveStatus.YIELDED : status
+  }
+
+  #failBody(body: ResponseBody): ReceiveStatus {
+    this.fault = body.fault
+    return ReceiveStatus.FAILED
+  }
+
+  /** How much the rate lets be read. Held, the socket is looked at again when there is something to spend. */
+  #allowance({ receiving }: Pace, most: number): number {
+    if (receiving === null) return most
+    const allowed = Math.min(most, receiving.allowance(this.#host.now))
+    this.#mayHaveMore = allowed === 0
+    return allowed
   }
 
   #tellHead(event: ResponseEvent): void {
@@ -178,6 +236,7 @@ export class ResponseReceiver {
     info.httpVersion = reader.httpVersion
     info.headBytes += reader.headText.length
     onDebug?.('headIn', reader.headText, info)
+    if (this.#pace !== null && !this.#meetsExpectation(this.#pace)) return
     if (event === ResponseEvent.INFORMATIONAL) {
       onInformational?.(headOf(reader))
       return
@@ -189,6 +248,26 @@ export class ResponseReceiver {
       info.redirectUrl = redirectUrl(info.status, reader.headers, this.#plan.url)
     }
     onHead?.(headOf(reader))
+    if (this.#settings.bodies.response !== null && !this.#isIgnored) this.#applyRules(this.#settings.bodies.response)
+  }
+
+  /** False: the head is told to nobody, since the request is sent again. */
+  #meetsExpectation(pace: Pace): boolean {
+    const { status } = this.reader
+    if (pace.expectation !== Expectation.WAITING || (status < 200 && status !== 100)) return true
+    const isRefused = status === 417
+    pace.endExpectation(status === 100 ? Expectation.NONE : isRefused ? Expectation.REFUSED : Expectation.ANSWERED)
+    this.abandoned = isRefused
+    return !isRefused
+  }
+
+  #applyRules(rules: ResponseRules): void {
+    const { headers } = this.reader
+    const verdict = judgeHead(rules, headers, this.#info)
+    if (typeof verdict === 'object') this.fault = verdict
+    else if (verdict === HeadVerdict.ENOUGH) this.abandoned = true
+    else if (verdict === HeadVerdict.PASS_OVER) this.#isIgnored = true
+    else this.#body = new ResponseBody(this.#host, rules, headers, this.#info, this.#flow, this.#settings.onData)
   }
 
   /** What is wrong with a body that nobody wants does not matter. */

@@ -25,6 +25,10 @@ export class TransferInfo {
   contentLength = -1
   /** Body bytes received. CURLINFO_SIZE_DOWNLOAD_T. */
   bytesReceived = 0
+  /** Body bytes told, when decoded more than were received. CURLINFO_SIZE_DELIVERED. */
+  bytesDelivered = 0
+  /** What was asked for only if it changed, or did not, is not sent for that reason. CURLINFO_CONDITION_UNMET. */
+  conditionUnmet = false
   /** Body bytes sent. CURLINFO_SIZE_UPLOAD_T. */
   bytesSent = 0
   /** CURLINFO_HEADER_SIZE. */

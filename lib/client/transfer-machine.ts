@@ -13,6 +13,7 @@ import { attachment, type Subject } from '../multi/subject.ts'
 import type { Task } from '../multi/task.ts'
 import { Acquisition, type AcquisitionFailure } from './acquisition.ts'
 import { connectionPool } from './connection-pool.ts'
+import { withoutExpectation } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import { FollowUp } from './follow-up.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
@@ -38,8 +39,10 @@ const TransferTimer = {
   CONNECTOR: 3,
   /** The user wants to hear how far it is. */
   PROGRESS: 4,
+  /** The exchange's rates and waits. */
+  PACE: 5,
 } as const
-const TIMER_COUNT = 5
+const TIMER_COUNT = 6
 
 const State = { ACQUIRING: 0, EXCHANGING: 1, ENDED: 2 } as const
 type State = (typeof State)[keyof typeof State]
@@ -113,7 +116,7 @@ export class TransferMachine implements Machine {
         this.timers.set(TransferTimer.PROGRESS, now + Math.max(this.#settings.progressIntervalMs, 1))
         this.#tellProgress()
         break
-      // CONNECTOR: the run that follows looks at the connector.
+      // CONNECTOR and PACE: the run that follows looks at them.
     }
   }
 
@@ -189,6 +192,7 @@ export class TransferMachine implements Machine {
     const info = this.#info
     if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#info.since(now)
     if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#info.since(now)
+    if (exchange.isPaced) this.timers.set(TransferTimer.PACE, exchange.deadline())
     if (status === ExchangeStatus.DONE) this.#exchangeDone(exchange, now)
     else if (status === ExchangeStatus.YIELDED) this.#host.markDirty(this.#task)
     else if (status === ExchangeStatus.FAILED) this.#exchangeFailed(exchange, now)
@@ -196,6 +200,12 @@ export class TransferMachine implements Machine {
 
   /** The response is complete, or enough of it: the next request, if one follows. */
   #exchangeDone(exchange: HttpExchange, now: number): void {
+    if (exchange.expectationRefused) {
+      this.#debug('the server takes no expectation; asking again without')
+      this.#plan = withoutExpectation(this.#plan)
+      this.#beginAgain(false, false, now)
+      return
+    }
     const followUp = this.#followUp
     if (followUp === null) {
       this.#end(null)
@@ -231,6 +241,7 @@ export class TransferMachine implements Machine {
     this.#letGo(reusable)
     this.#idleMark = -1
     this.timers.clear(TransferTimer.IDLE)
+    this.timers.clear(TransferTimer.PACE)
     this.timers.set(TransferTimer.CONNECT, now + this.#settings.connectTimeoutMs)
     this.#acquire(fresh)
     this.#host.markDirty(this.#task)
