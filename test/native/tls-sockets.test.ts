@@ -7,6 +7,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TransferError } from '../../lib/base/errors.ts'
 import { FilterStatus } from '../../lib/connection/filter.ts'
@@ -309,6 +310,26 @@ describe('the binding', () => {
     const service = tlsService.create(host as unknown as Parameters<typeof tlsService.create>[0])
     expect(service.provider?.version).toBe(openTls().version)
     tlsService.close?.(service)
+  })
+
+  it('ends with the worker that used it, whatever was open', async () => {
+    const path = join(dirname(addonPath()), 'sockmux_tls.node')
+    const program = `
+      const addon = require(${JSON.stringify(path)})
+      const nothing = new Uint8Array(0)
+      const store = addon.newStore({ authorities: [], directory: '', revocations: nothing })
+      const options = ${JSON.stringify({ ...tlsSettings({ verifyPeer: false }).context })}
+      const bytes = { certificate: nothing, key: nothing, pins: nothing, alpn: nothing, ocspResponse: nothing }
+      const context = addon.newContext(store, { ...options, ...bytes })
+      const memory = addon.memoryRegister(new Uint8Array(20000), new Uint8Array(20000), new Int32Array(16))
+      const names = { serverName: 'a.example', peerName: '', peerNameIsAddress: false }
+      const engine = addon.engineOpen(context, names, null)
+      require('node:worker_threads').parentPort.postMessage(addon.engineHandshake(engine, memory, 0))
+    `
+    const worker = new Worker(program, { eval: true })
+    const answer = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+    expect(answer).toBe(contract.TlsAnswer.AGAIN)
+    await new Promise((resolve) => worker.once('exit', resolve))
   })
 
   it('refuses arguments of the wrong kind', () => {
