@@ -30,7 +30,7 @@ export class Pace {
 
   /** The head is sent: the body waits until then at the longest. */
   waitForContinue(until: number): void {
-    if (this.#expectDeadline === NEVER) this.#expectDeadline = until
+    if (this.expectation === Expectation.WAITING && this.#expectDeadline === NEVER) this.#expectDeadline = until
   }
 
   /** The server answered, or the time is over. */

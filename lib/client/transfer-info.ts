@@ -87,6 +87,8 @@ export class TransferInfo {
     this.contentType = null
     this.contentLength = -1
     this.bytesReceived = 0
+    this.bytesDelivered = 0
+    this.conditionUnmet = false
     this.bytesSent = 0
     this.queueTime = 0
     this.nameLookupTime = 0
