@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort } from 'node:worker_threads'
+import { converse } from '../sim/dialogue.ts'
 import { originBody, originBytes, type SeenRequest } from '../sim/origin.ts'
 import { type OriginRequest, RequestParser } from '../sim/request-parser.ts'
 import type { OriginAnswer, OriginQuestion, RealOriginOptions } from './origin-protocol.ts'
@@ -142,7 +143,7 @@ class RealConnection {
         this.#socket.end()
         return
       default:
-        this.#whole(request, 404, new Uint8Array(0))
+        this.#converse(request)
     }
   }
 
@@ -159,6 +160,19 @@ class RealConnection {
     if (!BODILESS.has(status) && request.method !== 'HEAD') this.#socket.write(body)
     this.#socket.uncork()
     this.#next(request)
+  }
+
+  #converse(request: OriginRequest): void {
+    const answer = converse(request)
+    if (answer === null) return this.#whole(request, 404, new Uint8Array(0))
+    const { status, fields, body, closes } = answer
+    const last = closes || this.#isLast(request) ? ['connection: close'] : []
+    this.#socket.cork()
+    this.#head(request, status, [...fields, `content-length: ${body.length}`, ...last])
+    if (request.method !== 'HEAD') this.#socket.write(body)
+    this.#socket.uncork()
+    if (closes) this.#socket.end()
+    else this.#next(request)
   }
 
   #chunked(request: OriginRequest, length: number, trailers: boolean): void {

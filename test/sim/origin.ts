@@ -1,11 +1,13 @@
 /**
  * A scripted HTTP/1.1 server inside the world, that answers by path. `originBody` says which bytes a path gives, so
  * every byte that arrives can be checked.
- *   /bytes/N /chunked/N /close/N (ends with FIN) /trailers/N /1xx/N /status/CODE /echo /redirect/TIMES/PATH
+ *   /bytes/N /chunked/N /close/N (ends with FIN) /trailers/N /1xx/N /status/CODE /echo
  *   /slow/MS/N /drip/N /hang /stall/N (half the body, then silence) /stray/N (junk after) /idle-fin/N (FIN after)
+ *   what dialogue.ts knows (redirects, authentication, cookies)
  *   /reset /reset/N (half the body) /early-close /early-close/N /reject/CODE (answers the head, reads no body)
  */
 import { Family } from '../../lib/sys/kernel.ts'
+import { converse } from './dialogue.ts'
 import type { Network } from './network.ts'
 import { listenInWorld, Peer } from './peer.ts'
 import { type OriginRequest, RequestParser } from './request-parser.ts'
@@ -212,8 +214,6 @@ class OriginConnection {
       case 'status':
       case 'reject':
         return this.#sized(request, count, originBody(request.target).length)
-      case 'redirect':
-        return this.#redirect(request, count)
       case 'echo':
         return this.#whole(request, 200, request.body)
       case 'bytes':
@@ -227,7 +227,7 @@ class OriginConnection {
       case 'idle-fin':
         return this.#sized(request, 200, count, () => this.#close())
       default:
-        this.#sized(request, 404, 0)
+        this.#converse(request)
     }
   }
 
@@ -251,10 +251,14 @@ class OriginConnection {
     this.#finish(after ?? (() => this.#next(request)))
   }
 
-  #redirect(request: OriginRequest, times: number): void {
-    const rest = request.target.split('/').slice(3).join('/')
-    this.#head(request, 302, [`location: ${times > 1 ? `/redirect/${times - 1}` : ''}/${rest}`, 'content-length: 0'])
-    this.#finish(() => this.#next(request))
+  #converse(request: OriginRequest): void {
+    const answer = converse(request)
+    if (answer === null) return this.#sized(request, 404, 0)
+    const { status, fields, body, closes } = answer
+    const last = closes || this.#isLast(request) ? ['connection: close'] : []
+    this.#head(request, status, [...fields, `content-length: ${body.length}`, ...last])
+    this.#body(request, body)
+    this.#finish(() => (closes ? this.#close() : this.#next(request)))
   }
 
   #chunked(request: OriginRequest, length: number, trailers: boolean): void {
