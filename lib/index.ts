@@ -22,6 +22,7 @@ export {
 export type { AuthScheme } from './client/authentication.ts'
 export { type BodyFunction, PAUSE } from './client/body-function.ts'
 export type { BodyOptions } from './client/body-options.ts'
+export type { ConnectionOptions, KeepAliveSettings } from './client/connection-options.ts'
 export { CookieJar, type CookieJarOptions } from './client/cookie-jar.ts'
 export type { RandomBytes } from './client/digest.ts'
 export { Form, type PartOptions } from './client/form.ts'

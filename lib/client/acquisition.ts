@@ -12,6 +12,7 @@ import type { Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import { connectionPool } from './connection-pool.ts'
+import { findConnectTo } from './connection-settings.ts'
 import { type Lease, LeaseState } from './lease.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
@@ -104,7 +105,7 @@ export class Acquisition {
 
   #requestLease(now: number): Lease {
     const pool = this.#host.facility(connectionPool)
-    this.#lease ??= pool.request(this.#task, this.#plan.poolKey, this.#fresh, now)
+    this.#lease ??= pool.request(this.#task, this.#plan.poolKey, this.#fresh, now, this.#settings.connection.reuse)
     return this.#lease
   }
 
@@ -129,16 +130,20 @@ export class Acquisition {
       this.failure = { code: 'COULDNT_RESOLVE_HOST', message, cause: failure.cause }
     } else {
       const message = `could not connect to ${url.authority}: ${failure?.cause.message}`
-      this.failure = { code: 'COULDNT_CONNECT', message, cause: failure?.cause }
+      const code = failure?.cause.syscall === 'bind' ? 'INTERFACE_FAILED' : 'COULDNT_CONNECT'
+      this.failure = { code, message, cause: failure?.cause }
     }
     return FilterStatus.FAILED
   }
 
   #target(): ConnectTarget {
-    const { unixSocketPath, ipVersion, resolve, happyEyeballsDelayMs } = this.#settings
+    const { unixSocketPath, ipVersion, resolve, happyEyeballsDelayMs, connection } = this.#settings
     if (unixSocketPath !== null) return { kind: 'unix', path: unixSocketPath }
-    const { host, port } = this.#plan.url
+    const { url } = this.#plan
+    const { host, port } = findConnectTo(connection.connectTo, url.host, url.port) ?? url
     const addresses = resolve.length === 0 ? null : findResolveEntry(resolve, host, port)
-    return { kind: 'tcp', host, port, family: ipVersion, addresses, happyEyeballsDelayMs }
+    const target = { kind: 'tcp', host, port, family: ipVersion, addresses, happyEyeballsDelayMs } as const
+    const { socket, dnsCacheTimeoutMs } = connection
+    return { ...target, ...socket, ...(dnsCacheTimeoutMs === undefined ? {} : { nameMaxAgeMs: dnsCacheTimeoutMs }) }
   }
 }

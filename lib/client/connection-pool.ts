@@ -7,6 +7,7 @@ import type { ByteStream } from '../connection/stream.ts'
 import type { Facility, Host } from '../multi/host.ts'
 import { PendingQueue } from '../multi/pending-queue.ts'
 import type { Task } from '../multi/task.ts'
+import { DEFAULT_REUSE, type ReuseRules } from './connection-settings.ts'
 import { Lease, LeaseState } from './lease.ts'
 import { Origin } from './origin.ts'
 import { PooledConnection } from './pooled-connection.ts'
@@ -28,9 +29,9 @@ export class ConnectionPool {
   }
 
   /** Asks for a connection to the origin of that key. `fresh` never takes an idle one. */
-  request(task: Task, key: string, fresh: boolean, now: number): Lease {
+  request(task: Task, key: string, fresh: boolean, now: number, reuse: ReuseRules = DEFAULT_REUSE): Lease {
     const origin = this.#origins.get(key) ?? new Origin<PooledConnection>(key, this.#host.tickets)
-    const lease = new Lease(task, origin, fresh)
+    const lease = new Lease(task, origin, fresh, reuse)
     if (!fresh && this.#grantIdle(lease, now)) return lease
     const { maxHostConnections, maxTotalConnections } = this.#host.limits
     if (origin.connections >= maxHostConnections && fresh) this.#evict(origin.idle[0])
@@ -61,7 +62,7 @@ export class ConnectionPool {
       return
     }
     const next = this.#nextWaiter(origin)
-    if (next !== null && next.origin === origin && !next.fresh) {
+    if (next !== null && next.origin === origin && !next.fresh && isYoung(connection, next.reuse, now)) {
       connection.uses++
       this.#grant(next, connection)
       return
@@ -75,7 +76,7 @@ export class ConnectionPool {
       this.#host.markDirty(next.task)
       return
     }
-    this.#shelve(connection, now)
+    this.#shelve(connection, lease.reuse.maxAgeMs, now)
   }
 
   /** The transfer ended before it had a stream, or wants none any more. Idempotent. */
@@ -99,7 +100,7 @@ export class ConnectionPool {
     const { idle } = lease.origin
     for (let connection = idle.at(-1); connection !== undefined; connection = idle.at(-1)) {
       this.#unshelve(connection)
-      if (connection.becomeBusy(now)) {
+      if (isFit(connection, lease.reuse, now) && connection.becomeBusy(now)) {
         lease.connection = connection
         lease.state = LeaseState.CONNECTION
         return true
@@ -187,7 +188,7 @@ export class ConnectionPool {
     this.#discount(connection.origin)
   }
 
-  #shelve(connection: PooledConnection, now: number): void {
+  #shelve(connection: PooledConnection, maxAgeMs: number, now: number): void {
     const { maxIdleConnections } = this.#host.limits
     if (maxIdleConnections === 0) {
       connection.close()
@@ -201,7 +202,7 @@ export class ConnectionPool {
     this.#newest = connection
     this.#host.counters.idleConnections = ++this.#idleCount
     connection.origin.idle.push(connection)
-    connection.becomeIdle(now)
+    connection.becomeIdle(now, maxAgeMs)
   }
 
   #unshelve(connection: PooledConnection): void {
@@ -217,6 +218,15 @@ export class ConnectionPool {
     if (idle.at(-1) === connection) idle.pop()
     else idle.splice(idle.indexOf(connection), 1)
   }
+}
+
+function isYoung({ stream }: PooledConnection, { maxLifetimeMs }: ReuseRules, now: number): boolean {
+  return now - stream.createdAt <= maxLifetimeMs
+}
+
+/** Of an idle one. */
+function isFit(connection: PooledConnection, reuse: ReuseRules, now: number): boolean {
+  return now - connection.idleSince <= reuse.maxAgeMs && isYoung(connection, reuse, now)
 }
 
 export const connectionPool: Facility<ConnectionPool> = { create: (host) => new ConnectionPool(host) }

@@ -4,6 +4,7 @@
  * in exactly one way: `ConnectionPool.giveBack` or `ConnectionPool.cancel`.
  */
 import type { Task } from '../multi/task.ts'
+import type { ReuseRules } from './connection-settings.ts'
 import type { Origin } from './origin.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 
@@ -21,12 +22,15 @@ export class Lease {
   readonly origin: Origin<PooledConnection>
   /** Wants no connection that was used before. */
   readonly fresh: boolean
+  /** Which connections are too old for it. */
+  readonly reuse: ReuseRules
   state: LeaseState = LeaseState.NONE
   connection: PooledConnection | null = null
 
-  constructor(task: Task, origin: Origin<PooledConnection>, fresh: boolean) {
+  constructor(task: Task, origin: Origin<PooledConnection>, fresh: boolean, reuse: ReuseRules) {
     this.task = task
     this.origin = origin
     this.fresh = fresh
+    this.reuse = reuse
   }
 }

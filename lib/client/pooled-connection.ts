@@ -11,8 +11,6 @@ import type { Task } from '../multi/task.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { Origin } from './origin.ts'
 
-/** Longest time a connection stays idle: curl's default of MAXAGE_CONN. */
-const IDLE_MAX_MS = 118_000
 /**
  * An idle connection that was seen alive this recently is used without another look. Long enough that requests one
  * after the other cost no extra call, short enough that what came behind the last answer is found (curl: a second).
@@ -42,6 +40,7 @@ export class PooledConnection implements Machine {
   newer: PooledConnection | null = null
   idle = false
   idleSince = 0
+  #idleMaxMs = 0
   #checkedAt = 0
   /** Requests that it has answered. */
   uses = 0
@@ -54,12 +53,14 @@ export class PooledConnection implements Machine {
     this.#task = host.spawn(this)
   }
 
-  becomeIdle(now: number): void {
+  /** `maxAgeMs` is the longest time that it stays so. */
+  becomeIdle(now: number, maxAgeMs: number): void {
     this.idle = true
     this.idleSince = now
     this.#checkedAt = now
     // Left armed while in use: on a warm connection the deadline then stands still, and no timer is told anything.
-    if (this.timers.at(IDLE_TIMER) === Number.POSITIVE_INFINITY) this.timers.set(IDLE_TIMER, now + IDLE_MAX_MS)
+    this.#idleMaxMs = maxAgeMs
+    if (this.timers.at(IDLE_TIMER) > now + maxAgeMs) this.timers.set(IDLE_TIMER, now + maxAgeMs)
     this.#host.settle(this.#task)
   }
 
@@ -94,8 +95,8 @@ export class PooledConnection implements Machine {
 
   expired(_timer: number, now: number): void {
     if (!this.idle) return
-    if (now - this.idleSince >= IDLE_MAX_MS) this.#pool.discard(this)
-    else this.timers.set(IDLE_TIMER, this.idleSince + IDLE_MAX_MS)
+    if (now - this.idleSince >= this.#idleMaxMs) this.#pool.discard(this)
+    else this.timers.set(IDLE_TIMER, this.idleSince + this.#idleMaxMs)
   }
 
   interest(into: InterestSet): void {

@@ -7,6 +7,7 @@
 import type { HeaderList, HeaderPairs, HeaderRecord } from '../wire/http1/header-list.ts'
 import type { BodyFunction } from './body-function.ts'
 import type { BodyOptions } from './body-options.ts'
+import type { ConnectionOptions } from './connection-options.ts'
 import type { HttpOptions } from './http-options.ts'
 import type { TransferInfo } from './transfer-info.ts'
 
@@ -31,7 +32,7 @@ export interface Progress {
 /** What onDebug is told: a line of text, or bytes as they go over the wire. */
 export type DebugKind = 'text' | 'headIn' | 'headOut' | 'dataIn' | 'dataOut'
 
-export interface TransferOptions extends BodyOptions, HttpOptions {
+export interface TransferOptions extends BodyOptions, ConnectionOptions, HttpOptions {
   /** 'http://host:port/path', or 'tcp://host:port' for a raw transfer. CURLOPT_URL. */
   url: string
   /** Default 'GET'; with a body 'POST'. CURLOPT_CUSTOMREQUEST. */

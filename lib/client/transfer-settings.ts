@@ -19,6 +19,7 @@ import { isToken } from '../wire/http1/syntax.ts'
 import type { ParsedUrl } from '../wire/url.ts'
 import type { BodyFunction } from './body-function.ts'
 import { BODY_CHECKS, type BodySettings, bodySettings, withBodyFields } from './body-settings.ts'
+import { CONNECTION_CHECKS, type ConnectionSettings, connectionSettings } from './connection-settings.ts'
 import { firstHead, needsFollowUp } from './follow-up.ts'
 import { headerPairs } from './header-pairs.ts'
 import { HTTP_CHECKS, type HttpSettings, httpSettings } from './http-settings.ts'
@@ -45,6 +46,7 @@ export interface TransferSettings {
   /** The first request. */
   readonly plan: RequestPlan
   readonly bodies: BodySettings
+  readonly connection: ConnectionSettings
   readonly http: HttpSettings
   /** What the plan's head was made of. */
   readonly parts: RequestHeadParts
@@ -132,6 +134,7 @@ const CHECKS: Readonly<Record<keyof TransferOptions, Check>> = {
   onProgress: isFunction,
   onDebug: isFunction,
   ...BODY_CHECKS,
+  ...CONNECTION_CHECKS,
   ...HTTP_CHECKS,
 }
 
@@ -153,7 +156,8 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   const bodyLength = bodies.form?.length ?? bodyLengthOf(options, bytes)
   const headers = withBodyFields(given, options, bodies.form, bodyLength)
   const http = httpSettings(options, url)
-  const poolKeyOf = (target: ParsedUrl): string => poolKey(options, target)
+  const connection = connectionSettings(options)
+  const poolKeyOf = (target: ParsedUrl): string => poolKey(options, target) + connection.poolKey
   const parts = headParts(options, url, method, headers, bytes !== null, bodyLength)
   const plan: RequestPlan = {
     url,
@@ -166,6 +170,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   return {
     plan,
     bodies,
+    connection,
     http,
     parts,
     poolKeyOf,
