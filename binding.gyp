@@ -65,6 +65,7 @@
         "native/tls_describe.cc",
         "native/tls_engine.cc",
         "native/tls_objects.cc",
+        "native/tls_session.cc",
         "native/tls_verbs.cc",
         "native/tls_verify.cc"
       ],

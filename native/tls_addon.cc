@@ -33,8 +33,10 @@ constexpr struct {
     {"engineOcspResponse", EngineOcspResponse},
     {"engineTakeSession", EngineTakeSession},
     {"engineAskedName", EngineAskedName},
+    {"sessionIsSingleUse", SessionIsSingleUse},
     {"sessionExport", SessionExport},
     {"sessionImport", SessionImport},
+    {"sessionRelease", SessionRelease},
 };
 
 // The numbers that lib/sys/tls.ts spells as well; a test compares them.

@@ -104,15 +104,6 @@ napi_value EngineOcspResponse(napi_env env, napi_callback_info info) {
   return NewBytes(env, der, static_cast<size_t>(length));
 }
 
-// engineTakeSession(engine) → the newest session, or null
-napi_value EngineTakeSession(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info);
-  Engine* engine = FindEngine(call);
-  if (engine == nullptr) return nullptr;
-  SessionPointer session = engine->TakeSession();
-  return session == nullptr ? Null(env) : WrapSession(env, std::move(session));
-}
-
 // engineAskedName(engine) → the server name that the client sent, or ''
 napi_value EngineAskedName(napi_env env, napi_callback_info info) {
   Call<1> call(env, info);

@@ -25,9 +25,16 @@ struct RegisteredMemory {
   Memory memory{};
 };
 
+// Named by an id rather than wrapped in an object: what the garbage collector lets go is freed only
+// when Node's loop turns, and a thread that runs a loop of its own would pile sessions up.
+struct KeptSession {
+  SessionPointer session;
+};
+
 struct Environment {
   HandleTable<RegisteredMemory> memories;
   HandleTable<Engine> engines;
+  HandleTable<KeptSession> sessions;
   size_t engine_count = 0;
 };
 
@@ -37,13 +44,11 @@ using Verb = napi_value(napi_env env, napi_callback_info info);
 Verb MemoryRegister, MemoryRelease, EngineHandshake, EngineRead, EngineWrite, EngineShutdown,
     EngineClose, EngineCount;
 // tls_objects.cc
-Verb NewStoreVerb, NewContext, EngineOpen, EngineUseContext, SessionExport, SessionImport;
+Verb NewStoreVerb, NewContext, EngineOpen, EngineUseContext;
+// tls_session.cc
+Verb EngineTakeSession, SessionIsSingleUse, SessionExport, SessionImport, SessionRelease;
 // tls_describe.cc
-Verb EngineDescribe, EngineFailure, EngineCertificates, EngineOcspResponse, EngineTakeSession,
-    EngineAskedName;
-
-// A session as a JavaScript object; nullptr with an exception pending.
-napi_value WrapSession(napi_env env, SessionPointer session);
+Verb EngineDescribe, EngineFailure, EngineCertificates, EngineOcspResponse, EngineAskedName;
 
 }  // namespace sockmux::tls
 

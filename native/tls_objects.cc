@@ -1,5 +1,5 @@
-// What JavaScript holds as objects, freed when they are collected: stores of authorities, contexts,
-// sessions.
+// What JavaScript holds as objects, freed when they are collected: stores of authorities and
+// contexts; and the engines that are opened with them.
 #include "tls_environment.h"
 #include "tls_values.h"
 
@@ -10,7 +10,6 @@ namespace {
 // Tells our objects from each other and from everybody else's before they are unwrapped.
 constexpr napi_type_tag kStoreTag = {0x736f636b6d757801, 0x73746f7265000001};
 constexpr napi_type_tag kContextTag = {0x736f636b6d757801, 0x636f6e7465787401};
-constexpr napi_type_tag kSessionTag = {0x736f636b6d757801, 0x73657373696f6e01};
 
 struct StoreHolder {
   StorePointer store;
@@ -111,8 +110,8 @@ napi_value NewContext(napi_env env, napi_callback_info info) {
   return Wrap(env, &kContextTag, std::move(held));
 }
 
-// engineOpen(context, { serverName, peerName, peerNameIsAddress }, session | null) → id; 0: no
-// memory, or a name that cannot be sent
+// engineOpen(context, { serverName, peerName, peerNameIsAddress }, session) → id; 0: no memory, or
+// a name that cannot be sent. Session 0: none.
 napi_value EngineOpen(napi_env env, napi_callback_info info) {
   Call<3> call(env, info);
   auto* context = Unwrap<std::shared_ptr<Context>>(env, call.value(0), &kContextTag, "context");
@@ -123,13 +122,10 @@ napi_value EngineOpen(napi_env env, napi_callback_info info) {
   options.peer_name = fields.Text("peerName");
   options.peer_name_is_address = fields.Flag("peerNameIsAddress");
   if (!fields.ok()) return nullptr;
-  napi_valuetype type;
-  napi_typeof(env, call.value(2), &type);
-  if (type != napi_null && type != napi_undefined) {
-    auto* session = Unwrap<SSL_SESSION>(env, call.value(2), &kSessionTag, "session");
-    if (session == nullptr) return nullptr;
-    options.session = session;
-  }
+  int32_t session_id = 0;
+  if (!call.Integer(2, "session", &session_id)) return nullptr;
+  KeptSession* session = call.state().sessions.Find(session_id);
+  if (session != nullptr) options.session = session->session.get();
   auto engine = Engine::Create(*context, options);
   if (engine == nullptr) return NewInteger(env, 0);
   ++call.state().engine_count;
@@ -145,49 +141,6 @@ napi_value EngineUseContext(napi_env env, napi_callback_info info) {
   if (context == nullptr) return nullptr;
   Engine* engine = call.state().engines.Find(id);
   return NewBoolean(env, engine != nullptr && engine->UseContext(*context));
-}
-
-napi_value WrapSession(napi_env env, SessionPointer session) {
-  napi_value object;
-  napi_create_object(env, &object);
-  napi_type_tag_object(env, object, &kSessionTag);
-  auto finalize = [](napi_env, void* data, void*) {
-    SSL_SESSION_free(static_cast<SSL_SESSION*>(data));
-  };
-  SSL_SESSION* held = session.get();
-  if (napi_wrap(env, object, held, finalize, nullptr, nullptr) != napi_ok) return nullptr;
-  session.release();
-  int version = SSL_SESSION_get_protocol_version(held);
-  napi_set_named_property(env, object, "isSingleUse", NewBoolean(env, version >= TLS1_3_VERSION));
-  return object;
-}
-
-// sessionExport(session) → bytes in ASN.1, secrets included
-napi_value SessionExport(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info);
-  auto* session = Unwrap<SSL_SESSION>(env, call.value(0), &kSessionTag, "session");
-  if (session == nullptr) return nullptr;
-  uint8_t* der = nullptr;
-  int length = i2d_SSL_SESSION(session, &der);
-  napi_value result = NewBytes(env, der, length > 0 ? static_cast<size_t>(length) : 0);
-  OPENSSL_free(der);
-  ERR_clear_error();
-  return result;
-}
-
-// sessionImport(bytes) → a session, or null when they are none
-napi_value SessionImport(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info);
-  uint8_t* bytes = nullptr;
-  size_t length = 0;
-  if (!GetBytes(env, call.value(0), "bytes", &bytes, &length)) return nullptr;
-  const uint8_t* start = bytes;
-  SessionPointer session(d2i_SSL_SESSION(nullptr, &start, static_cast<long>(length)));
-  ERR_clear_error();
-  if (session != nullptr) return WrapSession(env, std::move(session));
-  napi_value null;
-  napi_get_null(env, &null);
-  return null;
 }
 
 }  // namespace sockmux::tls

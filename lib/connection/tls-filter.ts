@@ -347,7 +347,8 @@ export class TlsFilter implements Filter {
   #keepSessions(): void {
     const { sessionKey } = this.#options
     for (let session = this.#engine.takeSession(); session !== null; session = this.#engine.takeSession()) {
-      if (sessionKey !== null) this.#service.sessions.put(sessionKey, session)
+      if (sessionKey === null) session.release()
+      else this.#service.sessions.put(sessionKey, session)
     }
   }
 

@@ -94,6 +94,7 @@ export class TlsService {
       this.host.kernel.release(memory.output.id)
     }
     this.#contexts.clear()
+    this.sessions.clear()
   }
 
   #newMemory(): TlsMemory {

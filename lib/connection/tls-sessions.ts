@@ -13,21 +13,22 @@ const SESSIONS_PER_KEY_MAX = 4
 export class TlsSessions {
   readonly #sessions = new Map<string, TlsSession[]>()
 
+  /** From now on its owner is here. */
   put(key: string, session: TlsSession): void {
     const kept = this.#sessions.get(key) ?? []
     this.#sessions.delete(key)
     this.#sessions.set(key, kept)
-    if (!session.isSingleUse) kept.length = 0
+    if (!session.isSingleUse) releaseAll(kept)
     kept.push(session)
-    if (kept.length > SESSIONS_PER_KEY_MAX) kept.shift()
+    if (kept.length > SESSIONS_PER_KEY_MAX) kept.shift()?.release()
     if (this.#sessions.size <= KEYS_MAX) return
     for (const oldest of this.#sessions.keys()) {
-      this.#sessions.delete(oldest)
+      this.forget(oldest)
       break
     }
   }
 
-  /** The newest, or null. */
+  /** The newest, or null. One of single use is the caller's to release. */
   take(key: string): TlsSession | null {
     const kept = this.#sessions.get(key)
     const session = kept?.at(-1)
@@ -39,7 +40,13 @@ export class TlsSessions {
 
   /** A server that refused one is not offered the others. */
   forget(key: string): void {
+    releaseAll(this.#sessions.get(key) ?? [])
     this.#sessions.delete(key)
+  }
+
+  clear(): void {
+    for (const kept of this.#sessions.values()) releaseAll(kept)
+    this.#sessions.clear()
   }
 
   get size(): number {
@@ -47,4 +54,8 @@ export class TlsSessions {
     for (const kept of this.#sessions.values()) size += kept.length
     return size
   }
+}
+
+function releaseAll(sessions: TlsSession[]): void {
+  for (const session of sessions.splice(0)) session.release()
 }

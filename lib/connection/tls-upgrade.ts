@@ -36,12 +36,14 @@ export function upgradeToTls(
   const isAddress = ipFamily(name) !== 0
   const peer = formatHostPort(target.host, target.port)
   const sessionKey = settings.sessionCache ? `${contextKey(settings, protocols)} ${peer}` : null
+  const session = sessionKey === null ? null : service.sessions.take(sessionKey)
   const engine = context.open({
     serverName: isAddress || settings.serverName === '' ? '' : name,
     peerName: settings.verifyHost ? name : '',
     peerNameIsAddress: isAddress,
-    session: sessionKey === null ? null : service.sessions.take(sessionKey),
+    session,
   })
+  if (session?.isSingleUse) session.release()
   if (engine === null) {
     return new TransferError('SSL_CONNECT_ERROR', `TLS handshake with ${peer}: OpenSSL refuses the name ${name}`)
   }

@@ -39,7 +39,7 @@ interface TlsAddon {
   newContext(store: Store, options: Readonly<Record<string, unknown>>): NativeContext | Refusal
   memoryRegister(input: Uint8Array, output: Uint8Array, status: Int32Array): number
   memoryRelease(memory: number): void
-  engineOpen(context: NativeContext, options: TlsEngineOptions, session: TlsSession | null): number
+  engineOpen(context: NativeContext, options: TlsEngineOptions, session: number): number
   engineUseContext(engine: number, context: NativeContext): boolean
   engineHandshake(engine: number, memory: number, inputLength: number): number
   engineRead(
@@ -65,10 +65,12 @@ interface TlsAddon {
   engineFailure(engine: number): TlsFailure
   engineCertificates(engine: number): Uint8Array[]
   engineOcspResponse(engine: number): Uint8Array | null
-  engineTakeSession(engine: number): TlsSession | null
+  engineTakeSession(engine: number): number
   engineAskedName(engine: number): string
-  sessionExport(session: TlsSession): Uint8Array
-  sessionImport(bytes: Uint8Array): TlsSession | null
+  sessionIsSingleUse(session: number): boolean
+  sessionExport(session: number): Uint8Array
+  sessionImport(bytes: Uint8Array): number
+  sessionRelease(session: number): void
 }
 
 const ADDON_FILE = 'sockmux_tls.node'
@@ -107,6 +109,32 @@ type Problem = keyof typeof PROBLEMS
 function refusal(problem: Problem, reason: string, cause?: unknown): TransferError {
   const [code, subject] = PROBLEMS[problem]
   return new TransferError(code, `TLS: ${subject} cannot be used: ${reason || 'no reason given'}`, cause)
+}
+
+class NativeSession implements TlsSession {
+  readonly isSingleUse: boolean
+  readonly #addon: TlsAddon
+  #id: number
+
+  constructor(addon: TlsAddon, id: number) {
+    this.#addon = addon
+    this.#id = id
+    this.isSingleUse = addon.sessionIsSingleUse(id)
+  }
+
+  /** 0 once released. */
+  get id(): number {
+    return this.#id
+  }
+
+  release(): void {
+    this.#addon.sessionRelease(this.#id)
+    this.#id = 0
+  }
+}
+
+function sessionOf(addon: TlsAddon, id: number): TlsSession | null {
+  return id === 0 ? null : new NativeSession(addon, id)
 }
 
 class NativeEngine implements TlsEngine {
@@ -155,7 +183,7 @@ class NativeEngine implements TlsEngine {
   }
 
   takeSession(): TlsSession | null {
-    return this.#addon.engineTakeSession(this.#id)
+    return sessionOf(this.#addon, this.#addon.engineTakeSession(this.#id))
   }
 
   askedName(): string {
@@ -178,7 +206,8 @@ class OpenSslContext implements TlsContext {
   }
 
   open(options: TlsEngineOptions): TlsEngine | null {
-    const id = this.#addon.engineOpen(this.handle, options, options.session)
+    const session = (options.session as NativeSession | null)?.id ?? 0
+    const id = this.#addon.engineOpen(this.handle, options, session)
     return id === 0 ? null : new NativeEngine(this.#addon, id)
   }
 }
@@ -226,11 +255,11 @@ class NativeTls implements TlsProvider {
   }
 
   exportSession(session: TlsSession): Uint8Array {
-    return this.#addon.sessionExport(session)
+    return this.#addon.sessionExport((session as NativeSession).id)
   }
 
   importSession(bytes: Uint8Array): TlsSession | null {
-    return this.#addon.sessionImport(bytes)
+    return sessionOf(this.#addon, this.#addon.sessionImport(bytes))
   }
 
   engineCount(): number {

@@ -123,6 +123,8 @@ export interface TlsMemory {
 export interface TlsSession {
   /** TLS 1.3: used for one connection, so that an observer cannot link two. */
   readonly isSingleUse: boolean
+  /** Frees it; an engine that was opened with it keeps what it needs. Idempotent. */
+  release(): void
 }
 
 export interface TlsDescription {
@@ -161,7 +163,7 @@ export interface TlsEngine {
   /** In DER, the peer's own first. */
   certificates(): Uint8Array[]
   ocspResponse(): Uint8Array | null
-  /** The newest session that is left, or null. */
+  /** The newest session that is left, or null; the caller's to release. */
   takeSession(): TlsSession | null
   /** Of a server: the name that the client asked for; '' when none. */
   askedName(): string

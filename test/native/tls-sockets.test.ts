@@ -323,7 +323,7 @@ describe('the binding', () => {
       const context = addon.newContext(store, { ...options, ...bytes })
       const memory = addon.memoryRegister(new Uint8Array(20000), new Uint8Array(20000), new Int32Array(16))
       const names = { serverName: 'a.example', peerName: '', peerNameIsAddress: false }
-      const engine = addon.engineOpen(context, names, null)
+      const engine = addon.engineOpen(context, names, 0)
       require('node:worker_threads').parentPort.postMessage(addon.engineHandshake(engine, memory, 0))
     `
     const worker = new Worker(program, { eval: true })
@@ -341,12 +341,13 @@ describe('the binding', () => {
       ['newContext', [null, {}]],
       ['memoryRegister', [1, 2, 3]],
       ['memoryRegister', [new Uint8Array(1), new Uint8Array(1), new Int32Array(1)]],
-      ['engineOpen', [{}, {}, null]],
+      ['engineOpen', [{}, {}, 0]],
       ['engineHandshake', [0, 0, 0]],
       ['engineRead', [1.5, 0, 0]],
       ['engineDescribe', [4711]],
       ['engineDescribe', ['1']],
       ['sessionExport', [{}]],
+      ['sessionExport', [4711]],
       ['sessionImport', ['bytes']],
     ]
     for (const [name, values] of misuse) expect(() => addon[name]!(...values), name).toThrow(/TypeError|RangeError|:/)

@@ -2,8 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { TlsSessions } from '../../../lib/connection/tls-sessions.ts'
 import type { TlsSession } from '../../../lib/sys/tls.ts'
 
-const ticket = (): TlsSession => ({ isSingleUse: true })
-const session = (): TlsSession => ({ isSingleUse: false })
+/** How many were released. */
+let released = 0
+const release = (): void => void released++
+const ticket = (): TlsSession => ({ isSingleUse: true, release })
+const session = (): TlsSession => ({ isSingleUse: false, release })
 
 describe('TLS sessions', () => {
   it('of single use are given out once, newest first', () => {
@@ -32,6 +35,22 @@ describe('TLS sessions', () => {
     expect(sessions.take('b')).toBeNull()
     sessions.forget('a')
     expect(sessions.take('a')).toBeNull()
+  })
+
+  it('are released when they go, except those that were given out for good', () => {
+    const sessions = new TlsSessions()
+    released = 0
+    for (let count = 0; count < 5; count++) sessions.put('a', ticket())
+    expect(released).toBe(1)
+    sessions.take('a')
+    expect(released).toBe(1)
+    sessions.put('a', session())
+    expect(released).toBe(4)
+    sessions.take('a')
+    sessions.put('b', session())
+    sessions.forget('b')
+    sessions.clear()
+    expect([released, sessions.size]).toEqual([6, 0])
   })
 
   it('are bounded, per key and in all, and the key used longest ago goes first', () => {
