@@ -1,7 +1,8 @@
 /**
  * TLS as a contract: an engine turns ciphertext into plaintext and back over memory, and knows no descriptor.
- * Ciphertext moves through a `TlsMemory` that was registered once; a call says how many bytes of it are new, and finds in `status`
- * what it left for the peer. Operating errors are values: an answer < 0 here, a TransferError where a context is made.
+ * Ciphertext moves through a `TlsMemory` that was registered once; a call says how many bytes of it are new, and finds
+ * in `status` what it left for the peer. Operating errors are values: an answer < 0 here, a TransferError where a
+ * context is made.
  */
 import type { TransferError } from '../base/errors.ts'
 import type { RegisteredBuffer } from './kernel.ts'
