@@ -11,7 +11,8 @@ import type { Credentials } from './credentials.ts'
 /** Random bytes of the client nonce; given from outside so that a simulation repeats itself. */
 export type RandomBytes = (size: number) => Uint8Array
 
-const CLIENT_NONCE_BYTES = 16
+/** Without padding in base64. */
+const CLIENT_NONCE_BYTES = 33
 const HASHES: Readonly<Record<string, string>> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' }
 /** How good a challenge is; RFC 7616 §3.7 lets the client choose. */
 const STRENGTHS: readonly string[] = ['MD5', 'SHA-256', 'SHA-512-256']
@@ -121,7 +122,7 @@ export class DigestSession {
   }
 
   #newNonce(): string {
-    return Buffer.from(this.#randomBytes(CLIENT_NONCE_BYTES)).toString('hex')
+    return Buffer.from(this.#randomBytes(CLIENT_NONCE_BYTES)).toString('base64')
   }
 
   /** Of text that stands on the wire: Latin-1. */
