@@ -83,6 +83,8 @@ class RealConnection {
       const code = Number(request.target.split('/')[2])
       this.#origin.requests.push({ ...request, connection: this.#number })
       this.#socket.end(`HTTP/1.1 ${code} Status\r\ncontent-length: 10\r\nconnection: close\r\n\r\n`)
+    } else if (request.headers.get('expect')?.toLowerCase() === '100-continue') {
+      this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n')
     }
   }
 

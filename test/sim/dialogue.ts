@@ -6,6 +6,7 @@
  *   /set?cookie=&cookie=   sets cookies, and shows;   /show   the request as JSON
  */
 import { createHash } from 'node:crypto'
+import { serveContent } from './content.ts'
 import type { OriginRequest } from './request-parser.ts'
 
 export interface DialogueAnswer {
@@ -50,7 +51,7 @@ export function converse(request: OriginRequest): DialogueAnswer | null {
     case 'show':
       return show(request)
     default:
-      return null
+      return serveContent(request)
   }
 }
 

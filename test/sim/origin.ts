@@ -3,6 +3,7 @@
  * every byte that arrives can be checked.
  *   /bytes/N /chunked/N /close/N (ends with FIN) /trailers/N /1xx/N /status/CODE /echo
  *   /slow/MS/N /drip/N /hang /stall/N (half the body, then silence) /stray/N (junk after) /idle-fin/N (FIN after)
+ *   what content.ts knows (codings, parts), and
  *   what dialogue.ts knows (redirects, authentication, cookies)
  *   /reset /reset/N (half the body) /early-close /early-close/N /reject/CODE (answers the head, reads no body)
  */
