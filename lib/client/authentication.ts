@@ -1,8 +1,8 @@
 /**
  * Proves who asks, to a server (WWW-Authenticate, 401) or a proxy (Proxy-Authenticate, 407): it is told challenges and
- * gives the value of the next request's Authorization or Proxy-Authorization. One scheme that needs no challenge is used
- * from the first request on; otherwise the first goes without, and the strongest scheme that is offered and wanted is
- * taken. A refusal of what was sent is final, but for a nonce that has gone stale.
+ * gives the value of the next request's Authorization or Proxy-Authorization. One scheme that needs no challenge is
+ * used from the first request on; otherwise the first goes without, and the strongest scheme that is offered and wanted
+ * is taken. A refusal of what was sent is final, but for a nonce that has gone stale.
  */
 import type { AuthChallenge } from '../wire/auth-challenge.ts'
 import type { Credentials } from './credentials.ts'

@@ -79,7 +79,7 @@ export class CookieJar {
   get(url: string): string {
     let text = ''
     let count = 0
-    for (const cookie of this.#rules.getCookiesSync(url)) {
+    for (const cookie of this.#matching(url)) {
       const pair = cookie.cookieString()
       if (text.length + pair.length + 2 > FIELD_BYTES_MAX || !isFieldValue(pair)) continue
       text += text === '' ? pair : `; ${pair}`
@@ -127,6 +127,16 @@ export class CookieJar {
       lastAccessed: new Date(),
     })
     this.#store.putCookie(cookie, () => {})
+  }
+
+  /** In the order in which they are sent. */
+  #matching(url: string): readonly Cookie[] {
+    try {
+      return this.#rules.getCookiesSync(url, { sort: true })
+    } catch {
+      // A host that is itself a public suffix or a reserved name has none.
+      return []
+    }
   }
 
   #hasRoom(): boolean {

@@ -9,8 +9,8 @@ import type { PostRedirect } from './redirect.ts'
 
 export interface HttpOptions {
   /**
-   * Follow Location of a 3xx response. Default false; `info.redirectUrl` says then where it would lead. The head of each
-   * response goes to onHead, the body of one that is followed to nobody. CURLOPT_FOLLOWLOCATION.
+   * Follow Location of a 3xx response. Default false; `info.redirectUrl` says then where it would lead. The head of
+   * each response goes to onHead, the body of one that is followed to nobody. CURLOPT_FOLLOWLOCATION.
    */
   followRedirects?: boolean
   /** More end with TOO_MANY_REDIRECTS. Default 30. CURLOPT_MAXREDIRS. */
@@ -55,8 +55,8 @@ export interface HttpOptions {
   /** Random bytes for Digest. Default: the system's; a simulation gives its own. */
   randomBytes?: RandomBytes
   /**
-   * Cookies to send and to learn; transfers may share one. Default: none are kept. CURLOPT_COOKIEFILE, CURLOPT_COOKIEJAR,
-   * CURLSHOPT_SHARE.
+   * Cookies to send and to learn; transfers may share one. Default: none are kept. CURLOPT_COOKIEFILE,
+   * CURLOPT_COOKIEJAR, CURLSHOPT_SHARE.
    */
   cookies?: CookieJar
   /** 'name=value; name=value', behind those of `cookies`; for the first origin only. CURLOPT_COOKIE. */

@@ -1,6 +1,6 @@
 /**
- * A .netrc file: `machine name login user password secret` and `default`, in tokens parted by white space; tokens may be
- * in quotes, with \\" and \\\\ inside, `#` begins a comment, `macdef` lasts until an empty line. Own, because it is
+ * A .netrc file: `machine name login user password secret` and `default`, in tokens parted by white space; tokens may
+ * be in quotes, with \" and \\ inside, `#` begins a comment, `macdef` lasts until an empty line. Own, because it is
  * smaller than any package for it, and those are without care for years. What is no netrc file throws at once.
  */
 import { readFileSync } from 'node:fs'

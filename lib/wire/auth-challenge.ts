@@ -1,8 +1,8 @@
 /**
- * Challenges of WWW-Authenticate and Proxy-Authenticate (RFC 9110 §11.6.1), from text to values. Several may stand in one
- * field, commas between them and between their parameters alike. It never throws: what it cannot read ends the field,
- * and the challenges before it count. Parameters that a challenge names twice make it void, since two readers could
- * choose two values.
+ * Challenges of WWW-Authenticate and Proxy-Authenticate (RFC 9110 §11.6.1), from text to values. Several may stand in
+ * one field, commas between them and between their parameters alike. It never throws: what it cannot read ends the
+ * field, and the challenges before it count. Parameters that a challenge names twice make it void, since two readers
+ * could choose two values.
  */
 import { isTokenCode } from './http1/syntax.ts'
 

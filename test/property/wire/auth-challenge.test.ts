@@ -32,7 +32,8 @@ describe('challenges', () => {
           const lines = one.parameters?.map(
             ([name, content, plain, gap]) => `${name}${gap}=${gap}${value(content, plain)}`,
           )
-          field += `${field === '' ? '' : one.comma}${one.scheme}${lines === undefined ? '' : ` ${lines.join(one.comma)}`}`
+          if (field !== '') field += one.comma
+          field += lines === undefined ? one.scheme : `${one.scheme} ${lines.join(one.comma)}`
         }
         const expected = list.map((one) => ({
           scheme: one.scheme.toLowerCase(),
