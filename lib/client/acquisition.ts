@@ -1,11 +1,13 @@
 /**
- * From a wish to a stream that is ready: a lease from the pool; when that is a permit, a new connection. A part of a
- * transfer's machine, which runs it, passes its interest on and arms its deadline. What happened and when is written into
- * the transfer's info. Ends DONE with a connection on the lease, or FAILED with a failure.
+ * From a wish to a stream that is ready: a lease from the pool; when that is a permit, a new connection, established
+ * layer by layer. A part of a transfer's machine, which runs it, passes its interest on and arms its deadline. What
+ * happened and when is written into the transfer's info. Ends DONE with a connection on the lease, or FAILED with a
+ * failure.
  */
-import type { TransferCodeName } from '../base/errors.ts'
+import type { TransferCodeName, TransferError } from '../base/errors.ts'
 import { Connector, type ConnectTarget } from '../connection/connector.ts'
 import { FilterStatus } from '../connection/filter.ts'
+import { proxyTarget } from '../connection/proxy-route.ts'
 import { findResolveEntry } from '../connection/resolve-entry.ts'
 import { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
@@ -13,6 +15,7 @@ import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import { connectionPool } from './connection-pool.ts'
 import { findConnectTo } from './connection-settings.ts'
+import { Establishment } from './establishment.ts'
 import { type Lease, LeaseState } from './lease.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
@@ -36,6 +39,7 @@ export class Acquisition {
   readonly #fresh: boolean
   #lease: Lease | null = null
   #connector: Connector | null = null
+  #establishment: Establishment | null = null
 
   /** `fresh` takes no connection that another transfer has used. */
   constructor(
@@ -55,6 +59,7 @@ export class Acquisition {
   }
 
   run(now: number): FilterStatus {
+    if (this.#establishment !== null) return this.#runEstablishment(this.#establishment, now)
     if (this.#connector !== null) return this.#runConnector(this.#connector, now)
     const lease = this.#requestLease(now)
     if (lease.state === LeaseState.WAITING) return FilterStatus.PENDING
@@ -78,6 +83,7 @@ export class Acquisition {
 
   interest(into: InterestSet): void {
     this.#connector?.interest(into)
+    this.#establishment?.interest(into)
   }
 
   deadline(): number {
@@ -86,11 +92,13 @@ export class Acquisition {
 
   /** Waiting for a slot or a name: the pool or the name service will mark the task dirty. */
   get dormant(): boolean {
+    if (this.#establishment !== null) return this.#establishment.dormant
     return this.#connector === null ? this.#lease?.state === LeaseState.WAITING : this.#connector.phase === 'resolving'
   }
 
   /** What it is at, in the words of curl's timeouts; `elapsed` goes in between. */
   describe(elapsed: string): string {
+    if (this.#establishment !== null) return `${this.#establishment.phase} timed out ${elapsed}`
     if (this.#connector === null) return `Connection timed out ${elapsed} while waiting for a free connection`
     return `${this.#connector.phase === 'resolving' ? 'Resolving' : 'Connection'} timed out ${elapsed}`
   }
@@ -99,6 +107,7 @@ export class Acquisition {
   abort(): void {
     this.#connector?.abort()
     this.#connector = null
+    this.#establishment = null
     if (this.#lease !== null) this.#host.facility(connectionPool).cancel(this.#lease, this.#host.now)
     this.#lease = null
   }
@@ -119,17 +128,35 @@ export class Acquisition {
     this.#info.connectTime = this.#info.since(now)
     const stream = new ByteStream(this.#host, connector.take(), now)
     this.#host.facility(connectionPool).opened(this.#lease as Lease, stream)
-    return FilterStatus.DONE
+    const { route, url } = this.#plan
+    if (route.tls === null && route.proxy === null && route.proxyHeaderVersion === null) return FilterStatus.DONE
+    const { http } = this.#settings
+    this.#establishment = new Establishment(this.#host, this.#task, stream, route, url, http)
+    return this.#runEstablishment(this.#establishment, now)
+  }
+
+  #runEstablishment(establishment: Establishment, now: number): FilterStatus {
+    const status = establishment.run(now)
+    if (status === FilterStatus.DONE) {
+      if (this.#plan.route.tls !== null) this.#info.appConnectTime = this.#info.since(now)
+      this.#establishment = null
+    } else if (status === FilterStatus.FAILED) {
+      const { code, message } = establishment.failure as TransferError
+      this.failure = { code, message, cause: establishment.failure }
+    }
+    return status
   }
 
   #fail(connector: Connector): FilterStatus {
     const { failure } = connector
-    const { url } = this.#plan
+    const { url, route } = this.#plan
+    const proxyHost = route.proxy?.host
     if (failure?.error === 'COULDNT_RESOLVE_HOST') {
-      const message = `could not resolve host ${url.host}: ${failure.cause.code}`
-      this.failure = { code: 'COULDNT_RESOLVE_HOST', message, cause: failure.cause }
+      const message = `could not resolve ${proxyHost === undefined ? 'host' : 'proxy'} ${proxyHost ?? url.host}`
+      const code = proxyHost === undefined ? 'COULDNT_RESOLVE_HOST' : 'COULDNT_RESOLVE_PROXY'
+      this.failure = { code, message: `${message}: ${failure.cause.code}`, cause: failure.cause }
     } else {
-      const message = `could not connect to ${url.authority}: ${failure?.cause.message}`
+      const message = `could not connect to ${proxyHost ?? url.authority}: ${failure?.cause.message}`
       const code = failure?.cause.syscall === 'bind' ? 'INTERFACE_FAILED' : 'COULDNT_CONNECT'
       this.failure = { code, message, cause: failure?.cause }
     }
@@ -139,11 +166,13 @@ export class Acquisition {
   #target(): ConnectTarget {
     const { unixSocketPath, ipVersion, resolve, happyEyeballsDelayMs, connection } = this.#settings
     if (unixSocketPath !== null) return { kind: 'unix', path: unixSocketPath }
-    const { url } = this.#plan
-    const { host, port } = findConnectTo(connection.connectTo, url.host, url.port) ?? url
+    const { url, route } = this.#plan
+    const { proxy } = route
+    const { host, port } = proxy ?? findConnectTo(connection.connectTo, url.host, url.port) ?? url
     const addresses = resolve.length === 0 ? null : findResolveEntry(resolve, host, port)
-    const target = { kind: 'tcp', host, port, family: ipVersion, addresses, happyEyeballsDelayMs } as const
     const { socket, dnsCacheTimeoutMs } = connection
-    return { ...target, ...socket, ...(dnsCacheTimeoutMs === undefined ? {} : { nameMaxAgeMs: dnsCacheTimeoutMs }) }
+    const maxAge = dnsCacheTimeoutMs === undefined ? {} : { nameMaxAgeMs: dnsCacheTimeoutMs }
+    const options = { family: ipVersion, addresses, happyEyeballsDelayMs, ...socket, ...maxAge }
+    return proxy === null ? { ...options, kind: 'tcp', host, port } : proxyTarget(proxy, options)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The options of a transfer that say how bodies go out and come in, and at what rate: a part of TransferOptions, spelled
- * as curl's. Limits are in bytes, rates in bytes per second; 0 means none.
+ * The options of a transfer that say how bodies go out and come in, and at what rate: a part of TransferOptions,
+ * spelled as curl's. Limits are in bytes, rates in bytes per second; 0 means none.
  */
 import type { Form } from './form.ts'
 

@@ -1,4 +1,6 @@
-/** The options of a transfer that say which connection it may use, and how a new one is made: a part of TransferOptions. */
+/**
+ * The options of a transfer that say which connection it may use, and how a new one is made: a part of TransferOptions.
+ */
 
 export interface KeepAliveSettings {
   /** Silence before the first probe. Default 60. CURLOPT_TCP_KEEPIDLE. */
@@ -12,7 +14,10 @@ export interface KeepAliveSettings {
 export interface ConnectionOptions {
   /** An idle connection is used again for this long. Default 118,000; an older one is closed. CURLOPT_MAXAGE_CONN. */
   maxConnectionAgeMs?: number
-  /** From its making on, a connection is used again for this long. Default 24 hours; 0: for ever. CURLOPT_MAXLIFETIME_CONN. */
+  /**
+   * From its making on, a connection is used again for this long. Default 24 hours; 0: for ever.
+   * CURLOPT_MAXLIFETIME_CONN.
+   */
   maxConnectionLifetimeMs?: number
   /** Send small pieces at once. Default true. CURLOPT_TCP_NODELAY. */
   noDelay?: boolean

@@ -2,8 +2,8 @@
  * Undoes the content codings of one body, last applied first, as its bytes arrive.
  *   receive(bytes, start, end)   lends bytes; they must stay until next() says NEED_MORE, or hold() copied them
  *   next()                       the next piece of what they mean, in `output` up to `made`
- * Members of a gzip file follow one another (RFC 1952 §2.2). What else stands behind the end of a stream is passed over,
- * as browsers do. 'deflate' is zlib's format, or the bare one that some servers send under that name.
+ * Members of a gzip file follow one another (RFC 1952 §2.2). What else stands behind the end of a stream is passed
+ * over, as browsers do. 'deflate' is zlib's format, or the bare one that some servers send under that name.
  */
 import { InflateFormat, type InflateProvider, InflateStatus, type InflateStream } from '../sys/inflate.ts'
 import type { ContentCoding } from './content-coding.ts'

@@ -1,7 +1,7 @@
 /**
- * What one run of a transfer asks for, request after request: it makes the plan of each, is told each response's head, and
- * says whether another request follows: a redirect, or the same with proof of who asks. Only transfers that may need it
- * have one. Never more than maxRedirects redirects, and a few repetitions between two of them.
+ * What one run of a transfer asks for, request after request: it makes the plan of each, is told each response's head,
+ * and says whether another request follows: a redirect, or the same with proof of who asks. Only transfers that may
+ * need it have one. Never more than maxRedirects redirects, and a few repetitions between two of them.
  */
 import type { TransferCodeName } from '../base/errors.ts'
 import { parseAuthChallenges } from '../wire/auth-challenge.ts'
@@ -12,6 +12,7 @@ import type { HttpSettings } from './http-settings.ts'
 import { BODY_FIELDS, redirectMethod, redirectTarget, refererOf } from './redirect.ts'
 import { type RequestHeadParts, requestHeadText } from './request-head.ts'
 import type { RequestPlan } from './request-plan.ts'
+import { forwardingOf, type Route, type Router } from './route.ts'
 import type { TransferInfo } from './transfer-info.ts'
 
 export interface FollowUpFailure {
@@ -24,7 +25,8 @@ export interface FollowUpSettings {
   readonly http: HttpSettings
   readonly plan: RequestPlan
   readonly parts: RequestHeadParts
-  readonly poolKeyOf: (url: ParsedUrl) => string
+  readonly router: Pick<Router, 'routeTo'>
+  readonly poolKeyOf: (url: ParsedUrl, route: Route) => string
 }
 
 /** Fields of the user's that are for the first origin only. */
@@ -125,15 +127,16 @@ export class FollowUp {
   }
 
   #newPlan(body: RequestPlan['body']): RequestPlan {
-    const { http, poolKeyOf } = this.#settings
+    const { http, router, poolKeyOf } = this.#settings
     const { url, method, bodyLength, target } = this.#parts
     const sent = this.#sentParts()
     const kept = http.cookies?.get(url.href) ?? ''
     const authorization = this.#authentication.authorization(method, target ?? url.target)
     const authUsed = authorization === null ? '' : this.#authentication.used
     const cookie = kept === '' || sent.cookie === null ? kept || sent.cookie : `${kept}; ${sent.cookie}`
-    const head = requestHeadText({ ...sent, authorization, cookie })
-    return { url, method, head, body, bodyLength, poolKey: poolKeyOf(url), authUsed }
+    const route = router.routeTo(url)
+    const head = requestHeadText({ ...sent, authorization, cookie, forwarding: forwardingOf(route, url) })
+    return { url, method, head, body, bodyLength, route, poolKey: poolKeyOf(url, route), authUsed }
   }
 
   get #isTrusted(): boolean {
@@ -170,7 +173,9 @@ export function needsFollowUp({ http, parts }: Pick<FollowUpSettings, 'http' | '
   return mayProve && !isAtOnce && !hasOwnAuthorization(parts.headers)
 }
 
-/** The head of the first request, with proof of who asks when that needs no challenge; nothing is learnt from cookies. */
+/**
+ * The head of the first request, with proof of who asks when that needs no challenge; nothing is learnt from cookies.
+ */
 export function firstHead(http: HttpSettings, parts: RequestHeadParts): Pick<RequestPlan, 'head' | 'authUsed'> {
   const authentication = authenticationFor(http, parts, true)
   const authorization = authentication.authorization(parts.method, parts.target ?? parts.url.target)

@@ -6,7 +6,6 @@ import type { TransferCodeName } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { Interest } from '../sys/readiness.ts'
-import { systemError } from '../sys/system-error.ts'
 import { Expectation, expectsContinue } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
@@ -14,6 +13,7 @@ import { Pace } from './pace.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { RequestSender, SendStatus } from './request-sender.ts'
 import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
+import { streamError } from './stream-error.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 
@@ -218,13 +218,16 @@ export class HttpExchange {
       if (error === null) throw new Error('a reader that failed says why')
       return this.#sendResult !== 0 && !reader.started ? this.#failSend() : this.#fail(error.code, error.message)
     }
-    const cause = systemError(this.#host.kernel, result, 'recv', this.#stream.peer ?? undefined)
-    return this.#fail('RECV_ERROR', `receiving failed: ${cause.message}`, cause)
+    return this.#failStream(result, 'RECV_ERROR', 'recv')
   }
 
   #failSend(): ExchangeStatus {
-    const cause = systemError(this.#host.kernel, this.#sendResult, 'send', this.#stream.peer ?? undefined)
-    return this.#fail('SEND_ERROR', `sending failed: ${cause.message}`, cause)
+    return this.#failStream(this.#sendResult, 'SEND_ERROR', 'send')
+  }
+
+  #failStream(result: number, code: TransferCodeName, syscall: string): ExchangeStatus {
+    const cause = streamError(this.#host.kernel, this.#stream, result, code, syscall)
+    return this.#fail(cause.code, cause.message, cause)
   }
 
   #fail(code: TransferCodeName, message: string, cause?: unknown): ExchangeStatus {

@@ -1,6 +1,6 @@
 /**
- * What needs a clock while one exchange goes on: rates of both directions, the speed check, the wait for 100 Continue and
- * for the head of the response. One deadline outward. Made only for exchanges that need one of them.
+ * What needs a clock while one exchange goes on: rates of both directions, the speed check, the wait for 100 Continue
+ * and for the head of the response. One deadline outward. Made only for exchanges that need one of them.
  */
 import type { PaceRules } from './body-settings.ts'
 import { Expectation } from './expectation.ts'

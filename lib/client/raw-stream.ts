@@ -3,12 +3,11 @@
  * (curl_easy_send, curl_easy_recv). It is never used by another transfer. The Multi does not watch it; whoever wants to
  * wait watches `info.activeSocket`.
  */
-import { TransferError } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
-import { systemError } from '../sys/system-error.ts'
 import { connectionPool } from './connection-pool.ts'
 import type { Lease } from './lease.ts'
+import { streamError } from './stream-error.ts'
 
 /** What `send` and `receive` return when they would have to wait (curl's CURLE_AGAIN). */
 export const WOULD_BLOCK = -1
@@ -52,7 +51,6 @@ export class RawStream {
     if (result >= 0) return result
     const { kernel } = this.#host
     if (result === -kernel.errno.EAGAIN) return WOULD_BLOCK
-    const cause = systemError(kernel, result, syscall, this.#stream.peer ?? undefined)
-    throw new TransferError(code, cause.message, cause)
+    throw streamError(kernel, this.#stream, result, code, syscall)
   }
 }

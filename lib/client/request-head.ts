@@ -1,6 +1,7 @@
 /** The text of a request's head, made once per request: method, target, the automatic fields, the user's. */
 import { fieldLines, requestHead } from '../wire/http1/request-encoder.ts'
 import type { ParsedUrl } from '../wire/url.ts'
+import type { Forwarding } from './route.ts'
 
 export interface RequestHeadParts {
   readonly url: ParsedUrl
@@ -15,6 +16,8 @@ export interface RequestHeadParts {
   readonly userAgent: string | null
   readonly referer: string | null
   readonly cookie: string | null
+  /** What a proxy is told that forwards the request; null: there is none. */
+  readonly forwarding: Forwarding | null
 }
 
 /** Methods whose requests say that they have no body, since a server expects one (RFC 9110 §8.6). */
@@ -30,8 +33,10 @@ export function requestHeadText(parts: RequestHeadParts): string {
   if (!given.has('accept')) fields.push(['Accept', '*/*'])
   if (parts.referer !== null && !given.has('referer')) fields.push(['Referer', parts.referer])
   if (parts.cookie !== null && !given.has('cookie')) fields.push(['Cookie', parts.cookie])
+  for (const [name, value] of parts.forwarding?.fields ?? [])
+    if (!given.has(name.toLowerCase())) fields.push([name, value])
   for (const [name, value] of parts.headers) if (value !== null) fields.push([name, value])
   if (parts.bodyLength < 0) fields.push(['Transfer-Encoding', 'chunked'])
   else if (parts.hasBody || EXPECTS_BODY.has(parts.method)) fields.push(['Content-Length', String(parts.bodyLength)])
-  return requestHead(parts.method, parts.target ?? parts.url.target, fieldLines(fields))
+  return requestHead(parts.method, parts.target ?? parts.forwarding?.target ?? parts.url.target, fieldLines(fields))
 }

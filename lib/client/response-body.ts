@@ -1,7 +1,7 @@
 /**
- * One response body that is more than its bytes: decoded, or limited. Takes bytes as they arrive and tells
- * the user what they mean. When a callback pauses, or the budget of a run is used up, the rest that is not decoded yet is
- * kept, and `goOn` continues with it.
+ * One response body that is more than its bytes: decoded, or limited. Takes bytes as they arrive and tells the user
+ * what they mean. When a callback pauses, or the budget of a run is used up, the rest that is not decoded yet is kept,
+ * and `goOn` continues with it.
  */
 import type { Facility, Host } from '../multi/host.ts'
 import { defaults } from '../sys/defaults.ts'

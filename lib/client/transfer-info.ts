@@ -55,6 +55,8 @@ export class TransferInfo {
   nameLookupTime = 0
   /** CURLINFO_CONNECT_TIME_T. */
   connectTime = 0
+  /** CURLINFO_APPCONNECT_TIME_T: TLS is established. */
+  appConnectTime = 0
   /** CURLINFO_PRETRANSFER_TIME_T: ready to send. */
   preTransferTime = 0
   /** CURLINFO_POSTTRANSFER_TIME_T: the request was sent. */

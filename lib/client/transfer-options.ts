@@ -9,6 +9,7 @@ import type { BodyFunction } from './body-function.ts'
 import type { BodyOptions } from './body-options.ts'
 import type { ConnectionOptions } from './connection-options.ts'
 import type { HttpOptions } from './http-options.ts'
+import type { RouteOptions } from './route-options.ts'
 import type { TransferInfo } from './transfer-info.ts'
 
 /** A response head, or a 1xx head. Owned by the receiver: it stays valid. */
@@ -32,8 +33,8 @@ export interface Progress {
 /** What onDebug is told: a line of text, or bytes as they go over the wire. */
 export type DebugKind = 'text' | 'headIn' | 'headOut' | 'dataIn' | 'dataOut'
 
-export interface TransferOptions extends BodyOptions, ConnectionOptions, HttpOptions {
-  /** 'http://host:port/path', or 'tcp://host:port' for a raw transfer. CURLOPT_URL. */
+export interface TransferOptions extends BodyOptions, ConnectionOptions, HttpOptions, RouteOptions {
+  /** 'http://host:port/path' or 'https://…', or 'tcp://host:port' for a raw transfer. CURLOPT_URL. */
   url: string
   /** Default 'GET'; with a body 'POST'. CURLOPT_CUSTOMREQUEST. */
   method?: string
@@ -87,7 +88,9 @@ export interface TransferOptions extends BodyOptions, ConnectionOptions, HttpOpt
   progressIntervalMs?: number
   /** Anything of yours. CURLOPT_PRIVATE. */
   data?: unknown
-  /** The response head, before any data; each one, where redirects or authentication ask again. CURLOPT_HEADERFUNCTION. */
+  /**
+   * The response head, before any data; each one, where redirects or authentication ask again. CURLOPT_HEADERFUNCTION.
+   */
   onHead?: (head: ResponseHead) => void
   /** Each 1xx head before it. */
   onInformational?: (head: ResponseHead) => void

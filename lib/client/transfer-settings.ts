@@ -26,6 +26,7 @@ import { HTTP_CHECKS, type HttpSettings, httpSettings } from './http-settings.ts
 import type { RequestHeadParts } from './request-head.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { requestUrl } from './request-url.ts'
+import { type Forwarding, forwardingOf, ROUTE_CHECKS, type Route, Router, routeKey } from './route.ts'
 import type { TransferOptions } from './transfer-options.ts'
 
 /** curl's default of CONNECTTIMEOUT. */
@@ -38,7 +39,7 @@ const HEAD_BYTES_LIMIT = 16 * 1024 * 1024
 const PROGRESS_INTERVAL_MS = 1000
 /** sun_path of Linux, without its closing NUL. The kernel refuses what is too long for it with ENAMETOOLONG. */
 const UNIX_PATH_BYTES_MAX = 107
-const SCHEMES: ReadonlySet<string> = new Set(['http', 'tcp'])
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'tcp'])
 
 type Callback<Name extends keyof TransferOptions> = NonNullable<TransferOptions[Name]> | null
 
@@ -50,7 +51,8 @@ export interface TransferSettings {
   readonly http: HttpSettings
   /** What the plan's head was made of. */
   readonly parts: RequestHeadParts
-  readonly poolKeyOf: (url: ParsedUrl) => string
+  readonly router: Router
+  readonly poolKeyOf: (url: ParsedUrl, route: Route) => string
   /** More requests than the first may be needed, or one that is not known before it begins. */
   readonly needsFollowUp: boolean
   readonly rewindBody: (() => boolean | void) | null
@@ -136,6 +138,7 @@ const CHECKS: Readonly<Record<keyof TransferOptions, Check>> = {
   ...BODY_CHECKS,
   ...CONNECTION_CHECKS,
   ...HTTP_CHECKS,
+  ...ROUTE_CHECKS,
 }
 
 /** Throws TypeError or RangeError. */
@@ -157,15 +160,19 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   const headers = withBodyFields(given, options, bodies.form, bodyLength)
   const http = httpSettings(options, url)
   const connection = connectionSettings(options)
-  const poolKeyOf = (target: ParsedUrl): string => poolKey(options, target) + connection.poolKey
-  const parts = headParts(options, url, method, headers, bytes !== null, bodyLength)
+  const router = new Router(options)
+  const route = router.routeTo(url)
+  const poolKeyOf = (target: ParsedUrl, way: Route): string =>
+    routeKey(way, target) + poolKey(options) + connection.poolKey
+  const parts = headParts(options, url, method, headers, bytes !== null, bodyLength, forwardingOf(route, url))
   const plan: RequestPlan = {
     url,
     method,
     ...firstHead(http, parts),
     body: bytes,
     bodyLength,
-    poolKey: poolKeyOf(url),
+    route,
+    poolKey: poolKeyOf(url, route),
   }
   return {
     plan,
@@ -173,6 +180,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     connection,
     http,
     parts,
+    router,
     poolKeyOf,
     needsFollowUp: !connectOnly && needsFollowUp({ http, parts }),
     rewindBody: options.rewindBody ?? (form === null ? null : () => form.isRewindable),
@@ -213,6 +221,7 @@ function headParts(
   headers: RequestHeadParts['headers'],
   hasBody: boolean,
   bodyLength: number,
+  forwarding: Forwarding | null,
 ): RequestHeadParts {
   return {
     url,
@@ -225,13 +234,13 @@ function headParts(
     userAgent: options.userAgent ?? null,
     referer: options.referer ?? null,
     cookie: options.cookie ?? null,
+    forwarding,
   }
 }
 
 /** Whatever decides which peer is reached is part of it. */
-function poolKey(options: TransferOptions, url: ParsedUrl): string {
-  const { unixSocketPath, ipVersion, resolve } = options
-  let key = url.origin
+function poolKey({ unixSocketPath, ipVersion, resolve }: TransferOptions): string {
+  let key = ''
   if (unixSocketPath !== undefined) key += ` unix ${unixSocketPath}`
   if (ipVersion) key += ` ipv${ipVersion}`
   if (resolve !== undefined && resolve.length > 0) key += ` resolve ${JSON.stringify(resolve)}`
@@ -247,7 +256,9 @@ function checkUrl(options: TransferOptions): ParsedUrl {
     throw new TypeError(`option url: ${show(text)}: ${(error as Error).message}`)
   }
   if (!SCHEMES.has(url.scheme)) {
-    throw new TypeError(`option url: ${show(text)}: scheme ${show(url.scheme)} is not supported; use http or tcp`)
+    throw new TypeError(
+      `option url: ${show(text)}: scheme ${show(url.scheme)} is not supported; use http, https or tcp`,
+    )
   }
   return url
 }

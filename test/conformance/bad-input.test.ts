@@ -53,7 +53,6 @@ const transferCases: Case[] = [
   ['a url that is no text', transferWith({ url: 5 }), TypeError, 'url', '5'],
   ['a relative url', transferWith({ url: '/path' }), TypeError, 'url', '/path'],
   ['another scheme', transferWith({ url: 'ftp://x.test/' }), TypeError, 'url', 'ftp'],
-  ['https without tls', transferWith({ url: 'https://x.test/' }), TypeError, 'url', 'https'],
   ['a url with a line end', transferWith({ url: 'http://x.test/a\nb' }), TypeError, 'url'],
   ['port 0', transferWith({ url: 'http://x.test:0/' }), TypeError, 'url', ':0'],
   ['port 65536', transferWith({ url: 'http://x.test:65536/' }), TypeError, 'url', '65536'],

@@ -1,0 +1,156 @@
+/**
+ * From a connected socket to a stream that carries the origin's bytes: the layers of the route, one after the other,
+ * each set up before the next is put on it. A part of an acquisition, which runs it and passes its interest on.
+ */
+import { TransferError } from '../base/errors.ts'
+import { type Filter, FilterStatus } from '../connection/filter.ts'
+import { TunnelError } from '../connection/proxy-error.ts'
+import { ProxyHeaderFilter, proxyHeaderBetween } from '../connection/proxy-header-filter.ts'
+import { pushProxy } from '../connection/proxy-route.ts'
+import { basicProxyAuthorization, type ProxySettings } from '../connection/proxy-settings.ts'
+import { SocksFilter } from '../connection/socks-filter.ts'
+import type { ByteStream } from '../connection/stream.ts'
+import { tlsService } from '../connection/tls-service.ts'
+import type { TlsSettings } from '../connection/tls-settings.ts'
+import { upgradeToTls } from '../connection/tls-upgrade.ts'
+import { TunnelFilter } from '../connection/tunnel-filter.ts'
+import type { Host } from '../multi/host.ts'
+import type { InterestSet } from '../multi/machine.ts'
+import type { Task } from '../multi/task.ts'
+import { Interest } from '../sys/readiness.ts'
+import { parseAuthChallenges } from '../wire/auth-challenge.ts'
+import type { ParsedUrl } from '../wire/url.ts'
+import { AUTH_SCHEMES, Authentication } from './authentication.ts'
+import type { HttpSettings } from './http-settings.ts'
+import type { Route } from './route.ts'
+
+/** What is offered within TLS. */
+const PROTOCOLS: readonly string[] = ['http/1.1']
+
+const Stage = { SOCKET: 0, PROXY_HEADER: 1, PROXY: 2, TLS: 3 } as const
+type Stage = (typeof Stage)[keyof typeof Stage]
+
+export class Establishment {
+  failure: TransferError | null = null
+  readonly #host: Host
+  readonly #task: Task
+  readonly #stream: ByteStream
+  readonly #route: Route
+  readonly #url: ParsedUrl
+  readonly #proxyAuthentication: Authentication | null
+  #layer: TunnelFilter | SocksFilter | null = null
+  #stage: Stage = Stage.SOCKET
+
+  constructor(host: Host, task: Task, stream: ByteStream, route: Route, url: ParsedUrl, http: HttpSettings) {
+    this.#host = host
+    this.#task = task
+    this.#stream = stream
+    this.#route = route
+    this.#url = url
+    const { proxy } = route
+    this.#proxyAuthentication =
+      proxy === null || proxy.username === '' ? null : new Authentication(AUTH_SCHEMES, proxy, null, http.randomBytes)
+  }
+
+  run(now: number): FilterStatus {
+    for (;;) {
+      const status = this.#stream.connect(now)
+      if (status === FilterStatus.PENDING) {
+        if (this.#stream.hasPending) this.#host.markDirty(this.#task)
+        return status
+      }
+      if (status === FilterStatus.FAILED) {
+        if (this.#answerChallenge()) continue
+        return this.#fail(this.#stream.failure)
+      }
+      const problem = this.#build()
+      if (problem === null) continue
+      return problem === 'complete' ? FilterStatus.DONE : this.#fail(problem)
+    }
+  }
+
+  interest(into: InterestSet): void {
+    this.#stream.interest(Interest.NONE, into)
+  }
+
+  /** A name is looked up for SOCKS. */
+  get dormant(): boolean {
+    return this.#layer instanceof SocksFilter && this.#layer.isResolving
+  }
+
+  get phase(): string {
+    return this.#stage === Stage.TLS ? 'TLS handshake' : 'Proxy handshake'
+  }
+
+  /** Puts the next layer on; what comes is null for "go on", 'complete', or why it cannot be. */
+  #build(): TransferError | 'complete' | null {
+    const { proxy, proxyHeaderVersion, tls } = this.#route
+    if (this.#stage < Stage.PROXY_HEADER) {
+      this.#stage = Stage.PROXY_HEADER
+      if (proxyHeaderVersion !== null) {
+        const header = proxyHeaderBetween(this.#stream.local, this.#stream.peer, proxyHeaderVersion)
+        this.#stream.push(new ProxyHeaderFilter(this.#host, this.#stream.top, header))
+        return null
+      }
+    }
+    if (this.#stage < Stage.PROXY) {
+      this.#stage = Stage.PROXY
+      if (proxy !== null) return this.#buildProxy(proxy)
+    }
+    if (this.#stage < Stage.TLS) {
+      this.#stage = Stage.TLS
+      if (tls !== null) return this.#secure(this.#stream, tls, this.#url)
+    }
+    return 'complete'
+  }
+
+  #buildProxy(proxy: ProxySettings): TransferError | null {
+    let problem: TransferError | null = null
+    const { tunnel, proxyHeaders, proxyTls } = this.#route
+    const { host, port } = this.#url
+    const route = { proxy, host, port, tunnel, headers: proxyHeaders, authorization: basicProxyAuthorization(proxy) }
+    const tlsToProxy = (below: Filter): Filter => {
+      const stack = { top: below, push: (filter: Filter) => void (stack.top = filter) }
+      problem = this.#secure(stack, proxyTls, proxy)
+      return stack.top
+    }
+    this.#layer = pushProxy(this.#host, this.#task, this.#stream, route, tlsToProxy)
+    return problem
+  }
+
+  #secure(
+    stack: { top: Filter; push(filter: Filter): void },
+    settings: TlsSettings,
+    { host, port }: { readonly host: string; readonly port: number },
+  ): TransferError | null {
+    const service = this.#host.facility(tlsService)
+    const result = upgradeToTls(service, stack, settings, { host, port, protocols: PROTOCOLS })
+    return result instanceof TransferError ? result : null
+  }
+
+  /** A 407 on a tunnel: asked again on the same connection, with an answer to its challenge. */
+  #answerChallenge(): boolean {
+    const failure = this.#stream.failure
+    const authentication = this.#proxyAuthentication
+    if (!(failure instanceof TunnelError) || failure.status !== 407 || !failure.reusable || authentication === null) {
+      return false
+    }
+    if (!(this.#layer instanceof TunnelFilter) || !authentication.answer(parseAuthChallenges(failure.challenges))) {
+      return false
+    }
+    const { host, port } = this.#url
+    const target = `${host.includes(':') ? `[${host}]` : host}:${port}`
+    const authorization = authentication.authorization('CONNECT', target)
+    if (authorization === null) return false
+    this.#layer.retry(authorization)
+    return true
+  }
+
+  #fail(failure: Error | null): FilterStatus {
+    this.failure =
+      failure instanceof TransferError
+        ? failure
+        : new TransferError('COULDNT_CONNECT', failure?.message ?? 'the connection broke', failure ?? undefined)
+    return FilterStatus.FAILED
+  }
+}
