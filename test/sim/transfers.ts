@@ -86,6 +86,7 @@ function newJob(simulation: Simulation, random: Random, options: TransferScenari
     `/slow/${random.int(300)}/${random.int(500)}`,
     `/drip/${random.int(20)}`,
     `/idle-fin/${random.int(500)}`,
+    `/redirect/${random.between(1, 3)}/chunked/${random.int(5000)}`,
     '/status/204',
     '/status/404',
     ...(options.paths ?? []),
@@ -96,6 +97,7 @@ function newJob(simulation: Simulation, random: Random, options: TransferScenari
   const settings: TransferOptions = {
     url: `http://${random.chance(0.5) ? ORIGIN_HOST : origin.address}:${origin.port}${path}`,
     timeoutMs: TIMEOUT_MS,
+    followRedirects: true,
     onData: (chunk) => received.push(chunk.slice()),
   }
   return { transfer: new Transfer(settings), path, received, ended: false }
