@@ -41,6 +41,10 @@ export { type PollLoopOptions, runPollLoop } from './loops/poll-loop.ts'
 export type { MultiStats, PollFd } from './multi/multi.ts'
 export type { ActivityFunction, NotifyFunction, TimerFunction } from './multi/outside.ts'
 export type { Waker } from './multi/wakeup-line.ts'
+export { request } from './request/request.ts'
+export type { RequestOptions } from './request/request-options.ts'
+export { Response } from './request/response.ts'
+export type { BodyPieces } from './request/upload-source.ts'
 export { type Clock, systemClock } from './sys/clock.ts'
 export {
   BATCH_STRIDE,

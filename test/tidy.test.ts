@@ -27,6 +27,7 @@ const LAYERS: Record<string, readonly string[]> = {
   client: ['base', 'wire', 'sys', 'multi', 'connection'],
   server: ['base', 'wire', 'sys', 'multi', 'connection'],
   loops: ['base', 'sys', 'multi'],
+  request: ['base', 'wire', 'sys', 'multi', 'connection', 'client', 'loops'],
 }
 // These know the contracts of sys only, so that they run unchanged on a simulated kernel.
 const DETERMINISTIC_LAYERS = ['wire', 'multi', 'connection', 'client', 'server']

@@ -2,6 +2,7 @@
  * What `Multi.add` takes: an object that can begin as a machine. Its attachment says which engine has it and how far it
  * is. Symbols keep both out of users' sight.
  */
+import type { TransferError } from '../base/errors.ts'
 import type { Host } from './host.ts'
 import type { Machine } from './machine.ts'
 import type { Completion } from './message-queue.ts'
@@ -10,6 +11,7 @@ import type { Task } from './task.ts'
 export const attachment: unique symbol = Symbol('attachment')
 export const begin: unique symbol = Symbol('begin')
 export const release: unique symbol = Symbol('release')
+export const ended: unique symbol = Symbol('ended')
 
 export interface Subject {
   readonly [attachment]: Attachment
@@ -17,6 +19,11 @@ export interface Subject {
   [begin](host: Host): Machine
   /** It left the Multi: what it still holds (the socket of a raw transfer) is closed. */
   [release](host: Host): void
+  /**
+   * One that wants to hear of its end itself: it leaves the Multi at once, and no message is queued. Called on the
+   * engine's stack, before `release`.
+   */
+  [ended]?(error: TransferError | null): void
 }
 
 export class Attachment {

@@ -6,7 +6,7 @@ import { MultiError, type TransferError } from '../base/errors.ts'
 import { Ring } from '../base/ring.ts'
 import type { Host } from './host.ts'
 import { Completion, MessageQueue } from './message-queue.ts'
-import { attachment, begin, release, type Subject } from './subject.ts'
+import { attachment, begin, ended, release, type Subject } from './subject.ts'
 
 export class TransferBook {
   readonly messages: MessageQueue<Subject> = new MessageQueue<Subject>()
@@ -54,6 +54,13 @@ export class TransferBook {
     state.task = null
     this.running--
     host.retire(task)
+    if (subject[ended] !== undefined) {
+      this.subjects.delete(subject)
+      state.host = null
+      subject[ended](error)
+      subject[release](host)
+      return
+    }
     state.completion = new Completion(subject, error)
     const turnedNonEmpty = this.messages.push(state.completion)
     if (!notifies) return
