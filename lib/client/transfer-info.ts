@@ -95,6 +95,7 @@ export class TransferInfo {
     this.queueTime = 0
     this.nameLookupTime = 0
     this.connectTime = 0
+    this.appConnectTime = 0
     this.preTransferTime = 0
     this.postTransferTime = 0
     this.startTransferTime = 0
