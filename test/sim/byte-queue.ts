@@ -6,7 +6,8 @@ export class ByteQueue {
 
   push(bytes: Uint8Array): void {
     if (bytes.length === 0) return
-    this.#chunks.push(bytes.slice())
+    // A Buffer's own slice would be a view of the same memory.
+    this.#chunks.push(new Uint8Array(bytes))
     this.length += bytes.length
   }
 
