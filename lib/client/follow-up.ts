@@ -179,7 +179,8 @@ export function needsFollowUp({ http, parts }: Pick<FollowUpSettings, 'http' | '
 export function firstHead(http: HttpSettings, parts: RequestHeadParts): Pick<RequestPlan, 'head' | 'authUsed'> {
   const authentication = authenticationFor(http, parts, true)
   const authorization = authentication.authorization(parts.method, parts.target ?? parts.url.target)
-  return { head: requestHeadText({ ...parts, authorization }), authUsed: authentication.used }
+  const head = requestHeadText(authorization === null ? parts : { ...parts, authorization })
+  return { head, authUsed: authentication.used }
 }
 
 type Headers = RequestHeadParts['headers']
