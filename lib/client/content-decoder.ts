@@ -104,7 +104,8 @@ class Stage {
   }
 
   keep(): void {
-    this.#input = this.#input.slice(this.#at, this.#end)
+    // Of a Buffer, slice would be a view of the lender's memory.
+    this.#input = new Uint8Array(this.#input.subarray(this.#at, this.#end))
     this.#end -= this.#at
     this.#at = 0
   }
@@ -150,7 +151,7 @@ class Stage {
     let format: InflateFormat = this.#coding === 'br' ? InflateFormat.BROTLI : InflateFormat.GZIP
     if (this.#coding === 'deflate') {
       if (this.#lead === null) {
-        this.#lead = this.#input.slice(this.#at, ++this.#at)
+        this.#lead = Uint8Array.of(this.#input[this.#at++] as number)
         if (this.#at === this.#end) return DecodeStatus.NEED_MORE
       }
       format = isZlibHeader(this.#lead[0] as number, this.#input[this.#at] as number)
