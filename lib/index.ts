@@ -36,6 +36,11 @@ export type {
   ResponseHead,
   TransferOptions,
 } from './client/transfer-options.ts'
+export type { WebSocketHandle, WebSocketSendOptions } from './client/websocket-handle.ts'
+export type { WebSocketFrame, WebSocketFrameType, WebSocketMessage } from './client/websocket-message.ts'
+export type { WebSocketOpening, WebSocketOptions } from './client/websocket-options.ts'
+export type { WebSocketType } from './client/websocket-sender.ts'
+export type { WebSocketState } from './client/websocket-session.ts'
 export { attachToNodeLoop, type NodeLoopAttachment } from './loops/node-loop.ts'
 export { type PollLoopOptions, runPollLoop } from './loops/poll-loop.ts'
 export type { MultiStats, PollFd } from './multi/multi.ts'

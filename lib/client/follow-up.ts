@@ -67,6 +67,11 @@ export class FollowUp {
     return this.#follows || this.failure !== null
   }
 
+  /** What came is of no interest: another request is to be sent. */
+  get follows(): boolean {
+    return this.#follows
+  }
+
   /** After an exchange: the next request, null when that was all. */
   next(): RequestPlan | null {
     if (!this.#follows) return null

@@ -6,6 +6,7 @@ import type { TransferCodeName } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { Interest } from '../sys/readiness.ts'
+import type { HeaderList } from '../wire/http1/header-list.ts'
 import { Expectation, expectsContinue } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
@@ -131,6 +132,22 @@ export class HttpExchange {
   /** After DONE: the server does not take the expectation; the request is to be sent again without it. */
   get expectationRefused(): boolean {
     return this.#pace?.expectation === Expectation.REFUSED
+  }
+
+  /** Of the final head; 0 before it came. */
+  get status(): number {
+    const { reader } = this.#receiver
+    return reader.headersSeen ? reader.status : 0
+  }
+
+  /** Of the last head. */
+  get headers(): HeaderList {
+    return this.#receiver.reader.headers
+  }
+
+  /** After DONE: a copy of what came behind the response, the beginning of another protocol after an upgrade. */
+  takeRest(): Uint8Array {
+    return this.#receiver.takeRest()
   }
 
   /** The peer has begun to answer: beginning again would ask it twice. */

@@ -108,6 +108,12 @@ export class ResponseReceiver {
     return this.#unlessYielded(this.#read())
   }
 
+  /** A copy of the bytes behind the response. */
+  takeRest(): Uint8Array {
+    const { consumed } = this.reader
+    return this.#lent.slice(consumed, consumed + this.reader.unread())
+  }
+
   /** Gives the reader back, to serve any connection: it takes nothing along. */
   close(): void {
     this.#body?.close()

@@ -49,6 +49,14 @@ export class TransferInfo {
   localPort = 0
   /** The descriptor of a raw transfer, -1 otherwise. CURLINFO_ACTIVESOCKET. */
   activeSocket = -1
+  /** Of a WebSocket: the subprotocol that the server chose; '' for none. */
+  webSocketProtocol = ''
+  /**
+   * Of a WebSocket: the code of the peer's close frame, 1005 when it had none, 1006 without a close frame; 0 before the
+   * connection was open.
+   */
+  closeCode = 0
+  closeReason = ''
   /** Until it got a connection or the permit to open one. CURLINFO_QUEUE_TIME_T. */
   queueTime = 0
   /** CURLINFO_NAMELOOKUP_TIME_T. */

@@ -22,6 +22,8 @@ import { RawStream } from './raw-stream.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
+import { WebSocketExchange } from './websocket-exchange.ts'
+import type { WebSocketSession } from './websocket-session.ts'
 
 /** Beginnings on new connections after reused ones died: curl's figure. */
 const RETRIES_MAX = 5
@@ -47,11 +49,16 @@ const TIMER_COUNT = 6
 const State = { ACQUIRING: 0, EXCHANGING: 1, ENDED: 2 } as const
 type State = (typeof State)[keyof typeof State]
 
+/** What goes over a stream that is ready. */
+type Exchange = HttpExchange | WebSocketExchange
+
 /** The transfer as its machine sees it. */
 export interface TransferOwner extends Subject {
   readonly info: TransferInfo
   readonly flow: Flow
-  /** A raw transfer is connected: the stream is the owner's. */
+  /** Of this run; null for other protocols. */
+  readonly webSocketSession: WebSocketSession | null
+  /** A raw transfer is connected, or a WebSocket with connectOnly is open: the stream is the owner's. */
   hold(raw: RawStream): void
 }
 
@@ -69,7 +76,7 @@ export class TransferMachine implements Machine {
   readonly #followUp: FollowUp | null
   #acquisition: Acquisition | null = null
   #lease: Lease | null = null
-  #exchange: HttpExchange | null = null
+  #exchange: Exchange | null = null
   #reused = false
   /** Bytes moved when the idle timer was set. */
   #idleMark = 0
@@ -99,7 +106,7 @@ export class TransferMachine implements Machine {
 
   run(now: number, readiness: number): void {
     if (this.#state === State.ACQUIRING) this.#runAcquiring(now)
-    else if (this.#state === State.EXCHANGING) this.#judge((this.#exchange as HttpExchange).run(readiness), now)
+    else if (this.#state === State.EXCHANGING) this.#judge((this.#exchange as Exchange).run(readiness), now)
     this.#info.totalTime = this.#info.since(now)
   }
 
@@ -166,29 +173,31 @@ export class TransferMachine implements Machine {
     info.authUsed = this.#plan.authUsed
     this.#rememberAddresses(stream)
     this.#debug(`${this.#reused ? 'reusing' : 'established'} connection ${stream.id}`)
-    if (this.#settings.connectOnly) {
-      info.activeSocket = stream.fd
-      this.subject.hold(new RawStream(this.#host, this.#lease))
-      this.#lease = null
-      this.#end(null)
+    const { webSocketSession } = this.subject
+    if (this.#settings.connectOnly && webSocketSession === null) {
+      this.#giveToOwner()
       return
     }
-    this.#exchange = new HttpExchange(
-      this.#host,
-      stream,
-      this.#settings,
-      this.#plan,
-      info,
-      this.subject.flow,
-      this.#followUp,
-    )
+    const { flow } = this.subject
+    const args = [this.#host, stream, this.#settings, this.#plan, info, flow, this.#followUp] as const
+    this.#exchange =
+      webSocketSession === null ? new HttpExchange(...args) : new WebSocketExchange(...args, webSocketSession)
     this.#enter(State.EXCHANGING)
     if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
     this.#judge(this.#exchange.start(), now)
   }
 
+  /** connectOnly: the transfer is done, and the stream serves nobody else. */
+  #giveToOwner(): void {
+    const lease = this.#lease as Lease
+    this.#info.activeSocket = lease.connection?.stream.fd ?? -1
+    this.subject.hold(new RawStream(this.#host, lease))
+    this.#lease = null
+    this.#end(null)
+  }
+
   #judge(status: ExchangeStatus, now: number): void {
-    const exchange = this.#exchange as HttpExchange
+    const exchange = this.#exchange as Exchange
     const info = this.#info
     if (exchange.sent && info.postTransferTime === 0) info.postTransferTime = this.#info.since(now)
     if (exchange.answered && info.startTransferTime === 0) info.startTransferTime = this.#info.since(now)
@@ -199,11 +208,16 @@ export class TransferMachine implements Machine {
   }
 
   /** The response is complete, or enough of it: the next request, if one follows. */
-  #exchangeDone(exchange: HttpExchange, now: number): void {
+  #exchangeDone(exchange: Exchange, now: number): void {
     if (exchange.expectationRefused) {
       this.#debug('the server takes no expectation; asking again without')
       this.#plan = withoutExpectation(this.#plan)
       this.#beginAgain(false, false, now)
+      return
+    }
+    if (exchange instanceof WebSocketExchange && exchange.isOpen) {
+      if (this.#settings.connectOnly) this.#giveToOwner()
+      else this.#end(null)
       return
     }
     const followUp = this.#followUp
@@ -247,7 +261,7 @@ export class TransferMachine implements Machine {
     this.#host.markDirty(this.#task)
   }
 
-  #exchangeFailed(exchange: HttpExchange, now: number): void {
+  #exchangeFailed(exchange: Exchange, now: number): void {
     const { code, message, cause } = exchange.failure as ExchangeFailure
     const connectionDied = code === 'GOT_NOTHING' || code === 'SEND_ERROR' || code === 'RECV_ERROR'
     const isSafe = exchange.untouched || IDEMPOTENT.has(this.#plan.method)
@@ -268,7 +282,7 @@ export class TransferMachine implements Machine {
   #checkIdle(now: number): void {
     const { idleTimeoutMs } = this.#settings
     const moved = this.#info.bytesReceived + this.#info.bytesSent + this.#info.headBytes
-    const exchange = this.#exchange as HttpExchange
+    const exchange = this.#exchange as Exchange
     const { flow } = this.subject
     // Time that the user took does not count, nor what was left of the period when it ended.
     const isPaused = exchange.dormant || (flow.sendPaused && !exchange.sent) || flow.resumed
@@ -290,6 +304,7 @@ export class TransferMachine implements Machine {
     if (this.#state === State.ENDED) return
     this.#enter(State.ENDED)
     this.timers.clearAll()
+    if (error !== null || !this.#settings.connectOnly) this.subject.webSocketSession?.close()
     this.#letGo(error === null && (this.#exchange?.reusable ?? false) && !this.#settings.forbidReuse)
     this.#info.totalTime = this.#info.since(this.#host.now)
     // Of a transfer that was removed, or whose Multi was closed, nobody is told anything.

@@ -11,6 +11,7 @@ import type { ConnectionOptions } from './connection-options.ts'
 import type { HttpOptions } from './http-options.ts'
 import type { RouteOptions } from './route-options.ts'
 import type { TransferInfo } from './transfer-info.ts'
+import type { WebSocketOptions } from './websocket-options.ts'
 
 /** A response head, or a 1xx head. Owned by the receiver: it stays valid. */
 export interface ResponseHead {
@@ -33,7 +34,7 @@ export interface Progress {
 /** What onDebug is told: a line of text, or bytes as they go over the wire. */
 export type DebugKind = 'text' | 'headIn' | 'headOut' | 'dataIn' | 'dataOut'
 
-export interface TransferOptions extends BodyOptions, ConnectionOptions, HttpOptions, RouteOptions {
+export interface TransferOptions extends BodyOptions, ConnectionOptions, HttpOptions, RouteOptions, WebSocketOptions {
   /** 'http://host:port/path' or 'https://…', or 'tcp://host:port' for a raw transfer. CURLOPT_URL. */
   url: string
   /** Default 'GET'; with a body 'POST'. CURLOPT_CUSTOMREQUEST. */

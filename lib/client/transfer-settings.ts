@@ -28,6 +28,7 @@ import type { RequestPlan } from './request-plan.ts'
 import { requestUrl } from './request-url.ts'
 import { type Forwarding, forwardingOf, ROUTE_CHECKS, type Route, Router, routeKey } from './route.ts'
 import type { TransferOptions } from './transfer-options.ts'
+import { WEBSOCKET_CHECKS, type WebSocketSettings, webSocketSettings, withUpgradeFields } from './websocket-settings.ts'
 
 /** curl's default of CONNECTTIMEOUT. */
 const CONNECT_TIMEOUT_MS = 300_000
@@ -39,7 +40,7 @@ const HEAD_BYTES_LIMIT = 16 * 1024 * 1024
 const PROGRESS_INTERVAL_MS = 1000
 /** sun_path of Linux, without its closing NUL. The kernel refuses what is too long for it with ENAMETOOLONG. */
 const UNIX_PATH_BYTES_MAX = 107
-const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'tcp'])
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'ws', 'wss', 'tcp'])
 
 type Callback<Name extends keyof TransferOptions> = NonNullable<TransferOptions[Name]> | null
 
@@ -49,6 +50,8 @@ export interface TransferSettings {
   readonly bodies: BodySettings
   readonly connection: ConnectionSettings
   readonly http: HttpSettings
+  /** null: HTTP, or a raw transfer. */
+  readonly webSocket: WebSocketSettings | null
   /** What the plan's head was made of. */
   readonly parts: RequestHeadParts
   readonly router: Router
@@ -138,6 +141,7 @@ const CHECKS: Readonly<Record<keyof TransferOptions, Check>> = {
   ...BODY_CHECKS,
   ...CONNECTION_CHECKS,
   ...HTTP_CHECKS,
+  ...WEBSOCKET_CHECKS,
   ...ROUTE_CHECKS,
 }
 
@@ -157,8 +161,10 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   const given = headerPairs('headers', options.headers ?? [])
   refuseFraming(given)
   const bodyLength = bodies.form?.length ?? bodyLengthOf(options, bytes)
-  const headers = withBodyFields(given, options, bodies.form, bodyLength)
   const http = httpSettings(options, url)
+  const webSocket = webSocketSettings(options, url, http.randomBytes)
+  const fields = webSocket === null ? given : withUpgradeFields(given, webSocket)
+  const headers = withBodyFields(fields, options, bodies.form, bodyLength)
   const connection = connectionSettings(options)
   const router = new Router(options)
   const route = router.routeTo(url)
@@ -182,7 +188,8 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     parts,
     router,
     poolKeyOf,
-    needsFollowUp: !connectOnly && needsFollowUp({ http, parts }),
+    webSocket,
+    needsFollowUp: (!connectOnly || webSocket !== null) && needsFollowUp({ http, parts }),
     rewindBody: options.rewindBody ?? (form === null ? null : () => form.isRewindable),
     requestTrailers: options.requestTrailers ?? null,
     connectOnly,
@@ -257,7 +264,7 @@ function checkUrl(options: TransferOptions): ParsedUrl {
   }
   if (!SCHEMES.has(url.scheme)) {
     throw new TypeError(
-      `option url: ${show(text)}: scheme ${show(url.scheme)} is not supported; use http, https or tcp`,
+      `option url: ${show(text)}: scheme ${show(url.scheme)} is not supported; use http, https, ws, wss or tcp`,
     )
   }
   return url

@@ -13,6 +13,8 @@ import { TransferInfo } from './transfer-info.ts'
 import { TransferMachine } from './transfer-machine.ts'
 import type { TransferOptions } from './transfer-options.ts'
 import { type TransferSettings, transferSettings } from './transfer-settings.ts'
+import { WebSocketHandle } from './websocket-handle.ts'
+import { WebSocketSession } from './websocket-session.ts'
 
 /** Which direction to pause or resume; default 'both'. */
 export type Direction = 'receive' | 'send' | 'both'
@@ -27,6 +29,7 @@ export class Transfer implements Subject {
   #info: TransferInfo
   #flow = new Flow()
   #raw: RawStream | null = null
+  #webSocket: WebSocketHandle | null = null
 
   /**
    * Throws TypeError or RangeError naming the option and the value; opens nothing. Options are copied, a body is not.
@@ -36,6 +39,7 @@ export class Transfer implements Subject {
     this.#options = { ...options }
     this.data = options.data
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
+    this.#webSocket = this.#newHandle()
   }
 
   /** What is known so far; of the last run once it ended. A new object for each run. */
@@ -46,6 +50,17 @@ export class Transfer implements Subject {
   /** @internal */
   get flow(): Flow {
     return this.#flow
+  }
+
+  /** The connection of a transfer whose url is ws: or wss:; TypeError for others. */
+  get webSocket(): WebSocketHandle {
+    if (this.#webSocket === null) throw new TypeError('webSocket: the url of this transfer is not of ws: or wss:')
+    return this.#webSocket
+  }
+
+  /** @internal */
+  get webSocketSession(): WebSocketSession | null {
+    return this.#webSocket?.session ?? null
   }
 
   /**
@@ -78,6 +93,7 @@ export class Transfer implements Subject {
       this.#settings = transferSettings(options)
       this.#options = { ...options }
       this.data = options.data
+      this.#webSocket = this.#newHandle()
     }
     this.#flow = new Flow()
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
@@ -116,14 +132,22 @@ export class Transfer implements Subject {
 
   [begin](host: Host): Machine {
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
+    const { webSocket } = this.#settings
+    if (webSocket !== null) this.#webSocket?.attach(new WebSocketSession(host, webSocket, this.#info, this.#flow))
     return new TransferMachine(host, this, this.#settings)
   }
 
   [release](_host: Host): void {
+    this.#webSocket?.attach(null)
     this.#raw?.close()
     this.#raw = null
     this.#info.activeSocket = -1
     this.#flow = new Flow()
+  }
+
+  #newHandle(): WebSocketHandle | null {
+    const { webSocket } = this.#settings
+    return webSocket === null ? null : new WebSocketHandle(webSocket, (name) => this.#touch(name))
   }
 
   #touch(name: string): void {
@@ -140,7 +164,7 @@ export class Transfer implements Subject {
 
   #rawStream(name: string, bytes: Uint8Array = NOTHING): RawStream {
     if (!(bytes instanceof Uint8Array)) throw new TypeError(`${name}: expected a Uint8Array, not ${show(bytes)}`)
-    if (this.#raw === null) {
+    if (this.#raw === null || this.#webSocket !== null) {
       throw new MultiError(
         'BAD_EASY_HANDLE',
         `${name}: needs a raw transfer (connectOnly) that is done and not removed`,

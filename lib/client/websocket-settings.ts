@@ -80,7 +80,8 @@ export function webSocketSettings(
 ): WebSocketSettings | null {
   if (url.scheme !== 'ws' && url.scheme !== 'wss') {
     const foreign = Object.keys(WEBSOCKET_CHECKS).find((name) => options[name as keyof WebSocketOptions] !== undefined)
-    if (foreign !== undefined) throw new TypeError(`option ${foreign} needs a url of ws: or wss:, not ${show(url.href)}`)
+    if (foreign !== undefined)
+      throw new TypeError(`option ${foreign} needs a url of ws: or wss:, not ${show(url.href)}`)
     return null
   }
   refuseOthers(options)
@@ -88,7 +89,8 @@ export function webSocketSettings(
   const tellsFrames = options.receiveFrames ?? options.onFrame !== undefined
   return {
     protocols: [...(options.protocols ?? [])],
-    offersDeflate: !tellsFrames && (options.perMessageDeflate ?? true) && defaults.inflateProvider.knows(InflateFormat.RAW),
+    offersDeflate:
+      !tellsFrames && (options.perMessageDeflate ?? true) && defaults.inflateProvider.knows(InflateFormat.RAW),
     tellsFrames,
     isManual,
     answersPings: !(options.noAutoPong ?? false),
@@ -112,7 +114,8 @@ function refuseOthers(options: TransferOptions): void {
   }
   const { connectOnly = false, onFrame, onMessage, receiveFrames, perMessageDeflate } = options
   const told = CALLBACKS.find((name) => options[name] !== undefined)
-  if (connectOnly && told !== undefined) throw wrongType(told, 'left out with connectOnly: receive instead', options[told])
+  if (connectOnly && told !== undefined)
+    throw wrongType(told, 'left out with connectOnly: receive instead', options[told])
   if (!connectOnly && receiveFrames) throw wrongType('receiveFrames', 'left out without connectOnly', receiveFrames)
   if (onFrame !== undefined && onMessage !== undefined) throw wrongType('onMessage', 'left out with onFrame', onMessage)
   if (perMessageDeflate && (onFrame !== undefined || receiveFrames)) {

@@ -121,9 +121,14 @@ const transferRows: Readonly<Record<string, Row>> = {
   send: raw((transfer) => transfer.send(new Uint8Array(1))),
   receive: raw((transfer) => transfer.receive(new Uint8Array(1))),
   shutdownWrite: raw((transfer) => transfer.shutdownWrite()),
+  webSocket: {
+    inside: 'allowed',
+    afterClose: 'allowed',
+    call: () => new Transfer({ url: 'ws://127.0.0.1/' }).webSocket.state,
+  },
 }
 /** For this library's own machines. */
-const INTERNAL = ['flow', 'hold', 'Symbol(begin)', 'Symbol(release)']
+const INTERNAL = ['flow', 'hold', 'webSocketSession', 'Symbol(begin)', 'Symbol(release)']
 
 function publicNames(prototype: object): string[] {
   const names = Reflect.ownKeys(prototype).map(String)
