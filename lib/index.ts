@@ -1,15 +1,4 @@
 /** The public surface of sockmux; re-exports only. */
-import type { Transfer } from './client/transfer.ts'
-import type { Message as AnyMessage } from './multi/message-queue.ts'
-import { Multi as AnyMulti } from './multi/multi.ts'
-import type { MultiOptions as AnyMultiOptions } from './multi/multi-options.ts'
-
-/** The multiplexer knows no protocol; here its subjects get their names. */
-export type Multi = AnyMulti<Transfer>
-export const Multi: new (options?: MultiOptions) => Multi = AnyMulti<Transfer>
-export type MultiOptions = AnyMultiOptions<Transfer>
-export type Message = AnyMessage<Transfer>
-
 export {
   MultiCode,
   type MultiCodeName,
@@ -27,6 +16,7 @@ export { CookieJar, type CookieJarOptions } from './client/cookie-jar.ts'
 export type { RandomBytes } from './client/digest.ts'
 export { Form, type PartOptions } from './client/form.ts'
 export type { HttpOptions } from './client/http-options.ts'
+export { type Message, Multi, type MultiOptions } from './client/multi.ts'
 export { WOULD_BLOCK } from './client/raw-stream.ts'
 export { type Direction, Transfer } from './client/transfer.ts'
 export type { TransferInfo } from './client/transfer-info.ts'
