@@ -106,6 +106,13 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
     this.#complete(error === null ? null : { reason: error, isAbort: false })
   }
 
+  left(multiClosed: boolean): void {
+    if (this.isComplete) return
+    const what = multiClosed ? 'its Multi was closed' : 'it was removed from its Multi'
+    const reason = new TransferError('ABORTED_BY_CALLBACK', `the request ended early: ${what}`)
+    this.#complete({ reason, isAbort: true })
+  }
+
   aborted(reason: unknown): void {
     if (this.isComplete) return
     this.#body.clear()

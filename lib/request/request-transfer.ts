@@ -2,7 +2,7 @@
  * A transfer that tells its owner of its end, whoever drives its Multi: it leaves no message for `infoRead` and needs no
  * notifyFunction, so that it can share a Multi with transfers of the user's own.
  */
-import { TransferError } from '../base/errors.ts'
+import type { TransferError } from '../base/errors.ts'
 import { Transfer } from '../client/transfer.ts'
 import type { TransferOptions } from '../client/transfer-options.ts'
 import type { Host } from '../multi/host.ts'
@@ -12,8 +12,10 @@ import { ended, release } from '../multi/subject.ts'
 export type AnyMulti = Multi<Transfer>
 
 export interface TransferOwner {
-  /** On the engine's stack; once or twice, and the first counts. null: all is well. */
+  /** It came to its end, on the engine's stack. null: all is well. */
   ended(error: TransferError | null): void
+  /** It left its Multi: after its end, or because somebody removed it or closed the Multi. */
+  left(multiClosed: boolean): void
 }
 
 export class RequestTransfer extends Transfer {
@@ -28,10 +30,8 @@ export class RequestTransfer extends Transfer {
     this.#owner.ended(error)
   }
 
-  /** It left its Multi; before it ended, because somebody removed it or closed the Multi. */
   override [release](host: Host): void {
     super[release](host)
-    const what = host.closed ? 'its Multi was closed' : 'it was removed from its Multi'
-    this.#owner.ended(new TransferError('ABORTED_BY_CALLBACK', `the request ended early: ${what}`))
+    this.#owner.left(host.closed)
   }
 }

@@ -1,7 +1,8 @@
 /**
- * A worker thread that runs a TypeScript file of this repository on any Node: the file and all that it imports by a
- * relative path are transpiled into a directory under dist/, and removed when the worker has ended.
+ * A worker thread or a process that runs a TypeScript file of this repository on any Node: the file and all that it
+ * imports by a relative path are transpiled into a directory under dist/, and removed when the worker has ended.
  */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
@@ -11,14 +12,26 @@ import { root } from '../support/source-tree.ts'
 const IMPORT = /(?:from|import)\s*'(\.{1,2}\/[^']+\.ts)'/g
 
 export function startTypeScriptWorker(file: string, options: WorkerOptions = {}): Worker {
+  const { entry, remove } = transpile(file)
+  const worker = new Worker(entry, options)
+  worker.once('exit', remove)
+  return worker
+}
+
+export function startTypeScriptProcess(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  const { entry, remove } = transpile(file)
+  const child = spawn(process.execPath, [entry, ...args], options)
+  child.once('exit', remove)
+  return child
+}
+
+function transpile(file: string): { entry: string; remove(): void } {
   const directory = makeDirectory()
   transpileClosure(file, directory)
-  const worker = new Worker(join(directory, file.replace(/\.ts$/, '.js')), options)
   const remove = (): void => rmSync(directory, { recursive: true, force: true })
-  worker.once('exit', remove)
   // When this process ends first.
   process.once('exit', remove)
-  return worker
+  return { entry: join(directory, file.replace(/\.ts$/, '.js')), remove }
 }
 
 function makeDirectory(): string {
