@@ -17,7 +17,7 @@ const ALIASES: Readonly<Record<string, ContentCoding>> = {
   br: 'br',
 }
 
-export function canUndo(provider: InflateProvider, coding: ContentCoding): boolean {
+function canUndo(provider: InflateProvider, coding: ContentCoding): boolean {
   if (coding === 'br') return provider.knows(InflateFormat.BROTLI)
   return provider.knows(InflateFormat.GZIP)
 }

@@ -1,7 +1,7 @@
 /**
- * The framing of multipart/form-data (RFC 7578) as text: heads of parts, the boundary's lines. Names and file names are
- * UTF-8 and escaped as browsers do it (HTML, "multipart/form-data encoding algorithm"): CR, LF and the quotation mark as
- * %0D, %0A and %22.
+ * The framing of multipart/form-data (RFC 7578) as text: heads of parts, the boundary's lines. Names and file names
+ * are UTF-8 and escaped as browsers do it (HTML, "multipart/form-data encoding algorithm"): CR, LF and the quotation
+ * mark as %0D, %0A and %22.
  */
 
 export interface PartHead {
