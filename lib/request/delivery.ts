@@ -15,7 +15,7 @@ import { type Settleable, type SettlementDesk, settlementDesk } from './settleme
 import { type UploadOwner, UploadSource } from './upload-source.ts'
 
 /** Body bytes held for a reader who does not read; beyond them the transfer is paused. */
-export const UNREAD_BYTES_MAX: number = 256 * 1024
+const UNREAD_BYTES_MAX = 256 * 1024
 /** It goes on when no more than this are left. */
 const UNREAD_BYTES_LOW = 128 * 1024
 /** What bytes(), text() and json() gather at the most: no string is longer. Iterating has no such limit. */

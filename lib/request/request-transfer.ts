@@ -1,6 +1,6 @@
 /**
- * A transfer that tells its owner of its end, whoever drives its Multi: it leaves no message for `infoRead` and needs no
- * notifyFunction, so that it can share a Multi with transfers of the user's own.
+ * A transfer that tells its owner of its end, whoever drives its Multi: it leaves no message for `infoRead` and needs
+ * no notifyFunction, so that it can share a Multi with transfers of the user's own.
  */
 import type { TransferError } from '../base/errors.ts'
 import { Transfer } from '../client/transfer.ts'

@@ -1,7 +1,7 @@
 /**
  * One call for one response: a Transfer on a Multi that Node's loop drives, behind a promise. It is fulfilled with the
- * head of the response while the body may still be coming, and rejected with a TransferError, the reason of a signal, or
- * a TypeError or RangeError for wrong options. No promise is settled while the engine is on the stack.
+ * head of the response while the body may still be coming, and rejected with a TransferError, the reason of a signal,
+ * or a TypeError or RangeError for wrong options. No promise is settled while the engine is on the stack.
  */
 import { Delivery } from './delivery.ts'
 import { prepareRequest, type RequestOptions } from './request-options.ts'

@@ -1,6 +1,7 @@
 /**
- * The response of a request: its head at once, its body once, for one reader. Nothing has to be read: a body that nobody
- * wants is held up to 256 KiB, and given up when the response is collected. Read it to its end to keep the connection.
+ * The response of a request: its head at once, its body once, for one reader. Nothing has to be read: a body that
+ * nobody wants is held up to 256 KiB, and given up when the response is collected. Read it to its end to keep the
+ * connection.
  */
 import type { TransferInfo } from '../client/transfer-info.ts'
 import type { ResponseHead } from '../client/transfer-options.ts'

@@ -1,6 +1,6 @@
 /**
- * The Multi of all requests that name no other: one per thread, made by the first of them and attached to Node's loop. It
- * keeps the process alive exactly while requests run; connections that idle do not.
+ * The Multi of all requests that name no other: one per thread, made by the first of them and attached to Node's loop.
+ * It keeps the process alive exactly while requests run; connections that idle do not.
  */
 import type { Transfer } from '../client/transfer.ts'
 import { attachToNodeLoop } from '../loops/node-loop.ts'

@@ -1,7 +1,7 @@
 /**
- * A request body out of an iterable, an async iterable or a web ReadableStream, as the callback of a transfer. The source
- * is asked for a piece when the last one went out, so it is read no faster than the peer takes it, and never on the
- * engine's stack: the callback says PAUSE, and the answer resumes the transfer.
+ * A request body out of an iterable, an async iterable or a web ReadableStream, as the callback of a transfer. The
+ * source is asked for a piece when the last one went out, so it is read no faster than the peer takes it, and never on
+ * the engine's stack: the callback says PAUSE, and the answer resumes the transfer.
  */
 import { wrongType } from '../base/options.ts'
 import { type BodyFunction, PAUSE } from '../client/body-function.ts'
