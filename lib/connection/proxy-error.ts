@@ -1,7 +1,7 @@
 /**
- * Why a proxy did not let a transfer through. `code` is curl's: PROXY for SOCKS, with the detail of CURLINFO_PROXY_ERROR
- * beside it; RECV_ERROR for a CONNECT that was refused, with what the proxy answered, so that its owner can answer a
- * challenge.
+ * Why a proxy did not let a transfer through. `code` is curl's: PROXY for SOCKS, with the detail of
+ * CURLINFO_PROXY_ERROR beside it; RECV_ERROR for a CONNECT that was refused, with what the proxy answered, so that its
+ * owner can answer a challenge.
  */
 import { TransferError } from '../base/errors.ts'
 import { HeaderList } from '../wire/http1/header-list.ts'
