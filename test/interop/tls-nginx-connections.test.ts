@@ -248,7 +248,7 @@ describeWithPeer('nginx', (path) => {
   describe.each(drivers)('who asks, over TLS through $name', (driver) => {
     const get = (multi: Multi, url: string, options: Partial<TransferOptions> = {}): Promise<Outcome> =>
       runTransfer(driver, multi, { ...trusted, ...options, url })
-    const sent = (outcome: Outcome): string | null | undefined => outcome.head?.headers.get('x-credentials')
+    const sent = (outcome: Outcome): string | undefined => outcome.head?.headers.get('x-credentials')
     const credentials = { username: 'alice', password: 'wonder land' }
     const basic = `Basic ${Buffer.from('alice:wonder land').toString('base64')}`
 

@@ -9,7 +9,7 @@ import { type TestFile, writeTestFile } from '../support/test-files.ts'
 import { startTlsNginx, type TlsNginx } from '../support/tls-nginx.ts'
 
 /** Protocol, whether the session was resumed ('r' or '.'), what ALPN chose, the name in the ClientHello. */
-function agreed(outcome: Outcome): string | null | undefined {
+function agreed(outcome: Outcome): string | undefined {
   return outcome.head?.headers.get('x-tls')
 }
 

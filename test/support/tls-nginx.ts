@@ -135,6 +135,7 @@ location /secret/ {
 }
 location /to-tls/ { return 302 https://localhost:${ports.both}/where; }
 location /to-plain/ { return 302 http://localhost:${ports.plain}/where; }
+location /to-address/ { return 302 http://127.0.0.1:${ports.plain}/where; }
 location /where { return 200 here; }
 `
 }
