@@ -25,6 +25,8 @@ export interface FrameReaderOptions {
   readonly role: Role
   /** Payload of one data frame; more is fault 1009. */
   readonly frameBytesMax: number
+  /** Payload of all frames of a message that is not compressed, as far as they are announced; more is fault 1009. */
+  readonly messageBytesMax: number
   /** The extension was negotiated: the first frame of a message may say that it is compressed. */
   readonly allowsCompressed: boolean
 }
@@ -64,14 +66,18 @@ export class FrameReader {
   #received = 0
   /** A message has begun that is not final. */
   #isInside = false
+  #messageBytes = 0
+  #isMessageCompressed = false
   readonly #control = new Uint8Array(CONTROL_BYTES_MAX)
   readonly #isMasked: boolean
   readonly #frameBytesMax: number
+  readonly #messageBytesMax: number
   readonly #allowedBits: number
 
   constructor(options: FrameReaderOptions) {
     this.#isMasked = options.role === 'server'
     this.#frameBytesMax = options.frameBytesMax
+    this.#messageBytesMax = options.messageBytesMax
     this.#allowedBits = options.allowsCompressed ? COMPRESSED_BIT : 0
   }
 
@@ -173,11 +179,23 @@ export class FrameReader {
     this.#maskAt = this.#isMasked ? this.#headNeeds - 4 : -1
     this.payloadLength = length
     this.#received = 0
-    if (this.opcode >= Opcode.CLOSE) this.#state = State.CONTROL
-    else {
-      this.#isInside = !this.isFinal
-      this.#state = State.PAYLOAD
+    if (this.opcode < Opcode.CLOSE) return this.#beginPayload()
+    this.#state = State.CONTROL
+    return true
+  }
+
+  #beginPayload(): boolean {
+    if (this.opcode !== Opcode.CONTINUATION) {
+      this.#messageBytes = 0
+      this.#isMessageCompressed = this.isCompressed
     }
+    this.#messageBytes += this.payloadLength
+    // What a compressed one becomes is not known yet.
+    if (this.#messageBytes > this.#messageBytesMax && !this.#isMessageCompressed) {
+      return this.#fail(`a message of more than ${this.#messageBytesMax} bytes`, CloseCode.TOO_BIG)
+    }
+    this.#isInside = !this.isFinal
+    this.#state = State.PAYLOAD
     return true
   }
 

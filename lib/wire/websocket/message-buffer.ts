@@ -22,14 +22,12 @@ export class MessageBuffer {
     return this.#bytes.subarray(0, this.length)
   }
 
-  /** False when the message would be too long. */
-  append(bytes: Uint8Array, start: number, end: number): boolean {
+  /** The caller has seen to the limit. */
+  append(bytes: Uint8Array, start: number, end: number): void {
     const length = this.length + (end - start)
-    if (length > this.#bytesMax) return false
     if (length > this.#bytes.length) this.#grow(length)
     this.#bytes.set(bytes.subarray(start, end), this.length)
     this.length = length
-    return true
   }
 
   /** Memory to write behind the bytes so far, not empty; `made` says how much of it was used. Null at the limit. */

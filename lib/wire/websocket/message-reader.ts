@@ -55,11 +55,15 @@ export class MessageReader {
 
   constructor(options: MessageReaderOptions) {
     const { role, inflater = null, frameBytesMax = MESSAGE_BYTES_MAX, messageBytesMax = MESSAGE_BYTES_MAX } = options
-    this.frame = new FrameReader({ role, frameBytesMax, allowsCompressed: inflater !== null })
+    const { frames = false } = options
+    const allowsCompressed = inflater !== null
+    // Where frames are told nothing is put together, so there is no message to be too long.
+    const framesBytesMax = frames ? Number.POSITIVE_INFINITY : messageBytesMax
+    this.frame = new FrameReader({ role, frameBytesMax, messageBytesMax: framesBytesMax, allowsCompressed })
     this.#messageBytesMax = messageBytesMax
     this.#buffer = new MessageBuffer(messageBytesMax)
     this.#inflater = inflater
-    this.#tellsFrames = options.frames ?? false
+    this.#tellsFrames = frames
   }
 
   receive(bytes: Uint8Array, start: number, end: number): void {
@@ -142,7 +146,7 @@ export class MessageReader {
     }
     if (this.#isCompressed) {
       if (!this.#inflate(isLast)) return false
-    } else if (!this.#collect(frame.payloadLength - frame.offset)) return false
+    } else if (!this.#collect(isLast)) return false
     if (!isLast) return false
     this.#isInside = false
     this.data = this.#buffer.bytes
@@ -159,18 +163,15 @@ export class MessageReader {
 
   #takeWhole(): boolean {
     const { data, dataStart, dataEnd } = this.frame
-    if (dataEnd - dataStart > this.#messageBytesMax) return this.#failSize()
     if (!this.#checkText(data, dataStart, dataEnd, true)) return false
     this.data = data.subarray(dataStart, dataEnd)
     return true
   }
 
-  /** What is announced counts already. */
-  #collect(announced: number): boolean {
-    const { data, dataStart, dataEnd, isFinal } = this.frame
-    if (this.#buffer.length + announced > this.#messageBytesMax) return this.#failSize()
+  #collect(isLast: boolean): boolean {
+    const { data, dataStart, dataEnd } = this.frame
     this.#buffer.append(data, dataStart, dataEnd)
-    return this.#checkText(data, dataStart, dataEnd, isFinal && dataEnd - dataStart === announced)
+    return this.#checkText(data, dataStart, dataEnd, isLast)
   }
 
   #inflate(isLast: boolean): boolean {
