@@ -6,14 +6,15 @@ import { show, wrongType } from '../base/options.ts'
 import type { BodyFunction } from '../client/body-function.ts'
 import { headerPairs } from '../client/header-pairs.ts'
 import type { TransferOptions } from '../client/transfer-options.ts'
+import type { WebSocketOptions } from '../client/websocket-options.ts'
 import { Multi } from '../multi/multi.ts'
 import type { HeaderPairs } from '../wire/http1/header-list.ts'
 import type { AnyMulti } from './request-transfer.ts'
 import type { BodyPieces } from './upload-source.ts'
 
-type OwnedOption = 'url' | 'body' | 'onHead' | 'onData' | 'onTrailers' | 'onFrame' | 'connectOnly' | 'data'
+type OwnedOption = 'url' | 'body' | 'onHead' | 'onData' | 'onTrailers' | 'connectOnly' | 'data'
 
-export interface RequestOptions extends Omit<TransferOptions, OwnedOption> {
+export interface RequestOptions extends Omit<TransferOptions, OwnedOption | keyof WebSocketOptions> {
   /**
    * Bytes (not copied: leave them alone until the request ended), a string (UTF-8), a callback as Transfer's, or an
    * iterable, async iterable or web ReadableStream of bytes and strings, which is read as fast as the peer takes it.
@@ -43,6 +44,8 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
 ])
 /** Callbacks that stay the user's; they are called on the engine's stack, as Transfer's are. */
 const CALLBACKS: ReadonlySet<string> = new Set(['onInformational', 'onProgress', 'onDebug'])
+/** What a Transfer may do and a response is no answer to. */
+const OTHER_SCHEMES = /^\s*(?:wss?|tcp):/i
 const JSON_FIELD = ['Content-Type', 'application/json'] as const
 
 /** Everything but what Transfer checks. */
@@ -83,9 +86,10 @@ function refuseOwned(key: string): void {
 }
 
 function checkUrl(url: unknown): string {
-  if (typeof url === 'string') return url
-  if (url instanceof URL) return url.href
-  throw new TypeError(`request: the url must be a string or a URL, not ${show(url)}`)
+  const text = url instanceof URL ? url.href : url
+  if (typeof text !== 'string') throw new TypeError(`request: the url must be a string or a URL, not ${show(url)}`)
+  if (OTHER_SCHEMES.test(text)) throw new TypeError(`request: the url must be one of http or https, not ${show(text)}`)
+  return text
 }
 
 function checkSignal(value: unknown): void {

@@ -1,6 +1,6 @@
 /** Bodies of requests that come piece by piece: no faster than the peer takes them, and ended with the request. */
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { type BodyPieces, request, TransferError } from '../../lib/index.ts'
+import { type BodyFunction, type BodyPieces, type RequestOptions, request, TransferError } from '../../lib/index.ts'
 import { OriginThread } from './origin-client.ts'
 import { closeServers, failureOf, ownMulti, serve, until, wait } from './requests.ts'
 
@@ -56,6 +56,21 @@ it('sends a length that is known, and fails when fewer bytes come', async () => 
   expect(await send()).toBe('chunked')
   expect(await send(6)).toBe('6')
   expect((await failureOf(send(7))).code).toBe('READ_ERROR')
+})
+
+it('takes a callback as a transfer does, and cannot send pieces twice', async () => {
+  const server = await serve((asked, answer) => {
+    asked.resume().on('end', () => answer.writeHead(asked.url === '/' ? 307 : 200, { location: '/to' }).end())
+  })
+  const send = async (options: RequestOptions): Promise<number> =>
+    (await request(server, { followRedirects: true, ...options })).status
+  let given = 0
+  const body: BodyFunction = () => (given++ < 2 ? 'abc' : null)
+  const rewindBody = (): void => {
+    given = 0
+  }
+  expect(await send({ body, rewindBody })).toBe(200)
+  expect((await failureOf(send({ body: pieces('abc') }))).code).toBe('SEND_FAIL_REWIND')
 })
 
 it('reads a source no faster than the server reads, and goes on when it does', async () => {

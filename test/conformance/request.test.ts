@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Form, type RequestOptions, type Response, request } from '../../lib/index.ts'
 import { originBody } from '../sim/origin.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { freePorts } from '../support/child-server.ts'
 import { OriginThread } from './origin-client.ts'
 import { closeServers, collect, failureOf, ownMulti, serve, until, wait } from './requests.ts'
@@ -112,6 +113,13 @@ describe('a response', () => {
     expect([own.multi.running, own.multi.stats.connections]).toEqual([0, 0])
   })
 
+  it('comes over TLS as well', async () => {
+    const { certificate, key } = makeCertificate({ commonName: 'test', names: ['127.0.0.1'] })
+    const server = await serve((_asked, answer) => void answer.end('secret'), { cert: certificate, key })
+    expect(await (await request(server, { ca: certificate })).text()).toBe('secret')
+    expect((await failureOf(request(server))).code).toBe('PEER_FAILED_VERIFICATION')
+  })
+
   it('is that of the last request when others went before it', async () => {
     const server = await serve((asked, answer) => {
       if (asked.url === '/from') answer.writeHead(302, { location: '/to' }).end('moved')
@@ -197,6 +205,9 @@ describe('options', () => {
     await refuse([], 'request options must be an object, not an array of 0')
     await expect(request(5 as never)).rejects.toThrow('the url must be a string or a URL, not 5')
     await expect(request('nonsense')).rejects.toThrow('option url')
+    for (const scheme of ['ws', 'wss', 'tcp']) {
+      await expect(request(`${scheme}://127.0.0.1:1/`)).rejects.toThrow('the url must be one of http or https')
+    }
   })
 })
 

@@ -1,17 +1,18 @@
 /** What the tests of `request` share: servers in this thread, a Multi that can be looked into, and bounded waits. */
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'vitest'
 import { attachToNodeLoop, Multi, type TransferError } from '../../lib/index.ts'
 
-const servers: Server[] = []
+const servers: Pick<Server, 'close' | 'closeAllConnections'>[] = []
 
 /** The URL of a server that lasts until `closeServers`. */
-export async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener)
+export async function serve(listener: RequestListener, tls?: ServerOptions): Promise<string> {
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http${tls === undefined ? '' : 's'}://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 export function closeServers(): void {
