@@ -98,11 +98,6 @@ export class FrameReader {
     return new Uint8Array(this.#bytes.subarray(this.consumed, this.#end))
   }
 
-  /** Some bytes of a frame were used, or frames of a message: the stream must not end here. */
-  get isInside(): boolean {
-    return this.#isInside || this.#headLength > 0
-  }
-
   nextEvent(): FrameEvent {
     for (;;) {
       switch (this.#state) {
