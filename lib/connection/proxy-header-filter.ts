@@ -8,7 +8,10 @@ import { encodeProxyHeader, proxyTransport } from '../wire/proxy-protocol.ts'
 import { type Filter, FilterStatus } from './filter.ts'
 import { type HandshakeEngine, ProxyHandshake } from './proxy-handshake.ts'
 
-/** Ends that are not IP addresses of one family, or not known any more, are told as unknown, as curl does. */
+/**
+ * Ends that are not IP addresses of one family, or not known any more, are told as unknown, as curl does; in version 2
+ * with the command 'local', since a receiver may refuse to be told of a client without an address.
+ */
 export function proxyHeaderBetween(
   source: SocketAddress | null,
   destination: SocketAddress | null,
@@ -16,7 +19,8 @@ export function proxyHeaderBetween(
 ): Uint8Array {
   const isIp = source !== null && destination !== null && source.family !== Family.UNIX
   const transport = isIp ? proxyTransport(source.address, destination.address) : 'unknown'
-  return encodeProxyHeader({ version, command: 'proxy', transport, source, destination, tlvs: [] })
+  const command = version === 2 && transport === 'unknown' ? 'local' : 'proxy'
+  return encodeProxyHeader({ version, command, transport, source, destination, tlvs: [] })
 }
 
 export class ProxyHeaderFilter extends ProxyHandshake {

@@ -48,6 +48,8 @@ describe('a PROXY header in front of a stream', () => {
     ] as const
     for (const [source, destination] of pairs) {
       expect(Buffer.from(proxyHeaderBetween(source, destination)).toString()).toBe('PROXY UNKNOWN\r\n')
+      // The command "local", which every receiver must accept; "proxy" without addresses it may refuse.
+      expect([...proxyHeaderBetween(source, destination, 2).subarray(12)]).toEqual([0x20, 0, 0, 0])
     }
     const binary = proxyHeaderBetween(ip('::1', 1), ip('::2', 2), 2)
     expect([binary[12], binary[13], binary.length]).toEqual([0x21, 0x21, 16 + 36])
