@@ -108,9 +108,9 @@ export class WebSocketHandle {
   }
 
   /**
-   * With connectOnly, once done: the next message, or with `receiveFrames` the next piece of a frame, valid until the next
-   * call; WOULD_BLOCK when none is here; null after the closing handshake. Throws TransferError: GOT_NOTHING when the
-   * connection ended without one.
+   * With connectOnly, once done: the next message, or with `receiveFrames` the next piece of a frame, valid until the
+   * next call; WOULD_BLOCK when none is here; null after the closing handshake. Throws TransferError: GOT_NOTHING when
+   * the connection ended without one.
    */
   receive(): WebSocketMessage | WebSocketFrame | typeof WOULD_BLOCK | null {
     const session = this.#manual('receive')

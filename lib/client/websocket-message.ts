@@ -1,4 +1,6 @@
-/** What a WebSocket connection brings, as users see it. Each object is used again for what comes next: never keep it. */
+/**
+ * What a WebSocket connection brings, as users see it. Each object is used again for what comes next: never keep it.
+ */
 import { Opcode } from '../wire/websocket/protocol.ts'
 
 export type WebSocketFrameType = 'text' | 'binary' | 'continuation' | 'close' | 'ping' | 'pong'

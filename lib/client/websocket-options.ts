@@ -1,7 +1,7 @@
 /**
- * The options of a transfer whose url is ws: or wss:. A part of TransferOptions, refused for other urls. Bytes handed to
- * a callback are borrowed, valid until it returns, and so is the object that holds them. In a callback, or from outside,
- * `transfer.webSocket` sends and closes.
+ * The options of a transfer whose url is ws: or wss:. A part of TransferOptions, refused for other urls. Bytes handed
+ * to a callback are borrowed, valid until it returns, and so is the object that holds them. In a callback, or from
+ * outside, `transfer.webSocket` sends and closes.
  */
 import type { WebSocketFrame, WebSocketMessage } from './websocket-message.ts'
 
@@ -15,7 +15,9 @@ export interface WebSocketOpening {
 export interface WebSocketOptions {
   /** Subprotocols to ask for, in order of preference. Default: none. */
   protocols?: readonly string[]
-  /** Ask for compression (RFC 7692). Default true with messages; frames are told as they are, so there it is not asked. */
+  /**
+   * Ask for compression (RFC 7692). Default true with messages; frames are told as they are, so there it is not asked.
+   */
   perMessageDeflate?: boolean
   /** The connection is open. What was sent before goes out now. */
   onOpen?: (opening: WebSocketOpening) => void

@@ -1,7 +1,7 @@
 /**
  * What one WebSocket connection has to send: whole messages, fragments and control frames become bytes in a queue that
- * is bounded. Of pings that come faster than they can be answered only the last is answered (RFC 6455 §5.5.3), so a peer
- * that reads nothing fills no memory.
+ * is bounded. Of pings that come faster than they can be answered only the last is answered (RFC 6455 §5.5.3), so a
+ * peer that reads nothing fills no memory.
  */
 import { isUtf8 } from 'node:buffer'
 import { wrongType } from '../base/options.ts'

@@ -1,6 +1,6 @@
 /**
- * One open WebSocket connection of a client: connecting → open → closing → closed. A transfer's machine runs it, or, with
- * connectOnly, `receive` does on the user's call. It ends when both close frames went over and the peer ended the
+ * One open WebSocket connection of a client: connecting → open → closing → closed. A transfer's machine runs it, or,
+ * with connectOnly, `receive` does on the user's call. It ends when both close frames went over and the peer ended the
  * connection, or the deadline for that came. Nothing is told after the peer's close frame.
  */
 import type { TransferCodeName } from '../base/errors.ts'

@@ -160,7 +160,8 @@ export function serveWebSocket(
 export function acceptingHead(head: string, fields = ''): string {
   const key = /^sec-websocket-key: (.*)\r$/im.exec(head)?.[1] ?? ''
   const accept = `Sec-WebSocket-Accept: ${acceptOf(key)}\r\n`
-  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n${accept}${fields}\r\n`
+  const upgrade = 'Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n'
+  return `HTTP/1.1 101 Switching Protocols\r\n${upgrade}${accept}${fields}\r\n`
 }
 
 function upgrade(connection: ScriptedConnection, head: string, options: WebSocketServerOptions): SimWebSocketClient {

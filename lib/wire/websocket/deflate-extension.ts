@@ -1,6 +1,7 @@
 /**
- * permessage-deflate (RFC 7692): the words of its negotiation for both roles, and the compressing of a message. Messages
- * are compressed each by itself, so a connection holds no compressor; those of the peer may refer to earlier ones.
+ * permessage-deflate (RFC 7692): the words of its negotiation for both roles, and the compressing of a message.
+ * Messages are compressed each by itself, so a connection holds no compressor; those of the peer may refer to earlier
+ * ones.
  */
 import { constants, deflateRawSync } from 'node:zlib'
 import type { Extension } from './handshake.ts'

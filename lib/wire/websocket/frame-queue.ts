@@ -1,7 +1,7 @@
 /**
  * Frames that wait to be sent, as bytes in memory: small ones share a chunk, so that one send carries them all. Whoever
- * sends looks at `chunk` from `start` to `end` and says how much of it was taken. Payloads are copied, and masked in the
- * copy when the role is a client's.
+ * sends looks at `chunk` from `start` to `end` and says how much of it was taken. Payloads are copied, and masked in
+ * the copy when the role is a client's.
  */
 import { type MaskSource, maskBytes } from './mask.ts'
 import { FINAL_BIT, type Opcode } from './protocol.ts'

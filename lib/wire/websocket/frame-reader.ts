@@ -1,7 +1,7 @@
 /**
  * Bytes ⇄ frames (RFC 6455 §5), for either role. No I/O, no callback.
- *   receive(bytes, start, end)   lends bytes, which are unmasked where they lie; they must stay until NEED_MORE or ERROR
- *   nextEvent()                  PAYLOAD: a piece of a data frame, an empty one for an empty frame; CONTROL: a whole one
+ *   receive(bytes, start, end)   lends bytes, unmasked where they lie; they must stay until NEED_MORE or ERROR
+ *   nextEvent()                  PAYLOAD: a piece of a data frame, empty for an empty frame; CONTROL: a whole one
  * Control frames may stand between the frames of a message. To stop in the middle keep the bytes from `consumed` on and
  * lend them again later.
  */

@@ -1,6 +1,6 @@
 /**
- * The words of RFC 6455: opcodes, close codes, roles, and what is wrong with bytes that break its rules. A fault carries
- * the code with which the connection is to be closed.
+ * The words of RFC 6455: opcodes, close codes, roles, and what is wrong with bytes that break its rules. A fault
+ * carries the code with which the connection is to be closed.
  */
 
 export const Opcode = { CONTINUATION: 0, TEXT: 1, BINARY: 2, CLOSE: 8, PING: 9, PONG: 10 } as const

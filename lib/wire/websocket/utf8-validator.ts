@@ -1,6 +1,7 @@
 /**
- * Whether bytes that come in pieces are UTF-8 (RFC 3629). What cannot become valid any more is refused with the byte that
- * makes it so. Whole characters are left to the platform; only those that a cut goes through are looked at one by one.
+ * Whether bytes that come in pieces are UTF-8 (RFC 3629). What cannot become valid any more is refused with the byte
+ * that makes it so. Whole characters are left to the platform; only those that a cut goes through are looked at one by
+ * one.
  */
 import { isUtf8 } from 'node:buffer'
 
