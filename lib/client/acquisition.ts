@@ -130,8 +130,7 @@ export class Acquisition {
     this.#host.facility(connectionPool).opened(this.#lease as Lease, stream)
     const { route, url } = this.#plan
     if (route.tls === null && route.proxy === null && route.proxyHeaderVersion === null) return FilterStatus.DONE
-    const { http } = this.#settings
-    this.#establishment = new Establishment(this.#host, this.#task, stream, route, url, http)
+    this.#establishment = new Establishment(this.#host, this.#task, stream, route, url, this.#settings)
     return this.#runEstablishment(this.#establishment, now)
   }
 

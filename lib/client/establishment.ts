@@ -3,11 +3,13 @@
  * each set up before the next is put on it. A part of an acquisition, which runs it and passes its interest on.
  */
 import { TransferError } from '../base/errors.ts'
+import { formatHostPort } from '../connection/address.ts'
 import { type Filter, FilterStatus } from '../connection/filter.ts'
 import { TunnelError } from '../connection/proxy-error.ts'
 import { ProxyHeaderFilter, proxyHeaderBetween } from '../connection/proxy-header-filter.ts'
 import { pushProxy } from '../connection/proxy-route.ts'
 import { basicProxyAuthorization, type ProxySettings } from '../connection/proxy-settings.ts'
+import { findResolveEntry } from '../connection/resolve-entry.ts'
 import { SocksFilter } from '../connection/socks-filter.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import { tlsService } from '../connection/tls-service.ts'
@@ -21,8 +23,9 @@ import { Interest } from '../sys/readiness.ts'
 import { parseAuthChallenges } from '../wire/auth-challenge.ts'
 import type { ParsedUrl } from '../wire/url.ts'
 import { AUTH_SCHEMES, Authentication } from './authentication.ts'
-import type { HttpSettings } from './http-settings.ts'
+import { findConnectTo } from './connection-settings.ts'
 import type { Route } from './route.ts'
+import type { TransferSettings } from './transfer-settings.ts'
 
 /** What is offered within TLS. */
 const PROTOCOLS: readonly string[] = ['http/1.1']
@@ -37,16 +40,22 @@ export class Establishment {
   readonly #stream: ByteStream
   readonly #route: Route
   readonly #url: ParsedUrl
+  readonly #settings: TransferSettings
+  /** Whom the proxy is asked for. */
+  readonly #destination: { readonly host: string; readonly port: number }
   readonly #proxyAuthentication: Authentication | null
   #layer: TunnelFilter | SocksFilter | null = null
   #stage: Stage = Stage.SOCKET
 
-  constructor(host: Host, task: Task, stream: ByteStream, route: Route, url: ParsedUrl, http: HttpSettings) {
+  constructor(host: Host, task: Task, stream: ByteStream, route: Route, url: ParsedUrl, settings: TransferSettings) {
     this.#host = host
     this.#task = task
     this.#stream = stream
     this.#route = route
     this.#url = url
+    this.#settings = settings
+    const { connection, http } = settings
+    this.#destination = findConnectTo(connection.connectTo, url.host, url.port) ?? url
     const { proxy } = route
     this.#proxyAuthentication =
       proxy === null || proxy.username === '' ? null : new Authentication(AUTH_SCHEMES, proxy, null, http.randomBytes)
@@ -107,8 +116,20 @@ export class Establishment {
   #buildProxy(proxy: ProxySettings): TransferError | null {
     let problem: TransferError | null = null
     const { tunnel, proxyHeaders, proxyTls } = this.#route
-    const { host, port } = this.#url
-    const route = { proxy, host, port, tunnel, headers: proxyHeaders, authorization: basicProxyAuthorization(proxy) }
+    const { host, port } = this.#destination
+    const { resolve, ipVersion, connection } = this.#settings
+    const maxAge = connection.dnsCacheTimeoutMs
+    const route = {
+      proxy,
+      host,
+      port,
+      tunnel,
+      headers: proxyHeaders,
+      authorization: basicProxyAuthorization(proxy),
+      family: ipVersion,
+      addresses: findResolveEntry(resolve, host, port),
+      ...(maxAge === undefined ? {} : { nameMaxAgeMs: maxAge }),
+    }
     const tlsToProxy = (below: Filter): Filter => {
       const stack = { top: below, push: (filter: Filter) => void (stack.top = filter) }
       problem = this.#secure(stack, proxyTls, proxy)
@@ -138,9 +159,8 @@ export class Establishment {
     if (!(this.#layer instanceof TunnelFilter) || !authentication.answer(parseAuthChallenges(failure.challenges))) {
       return false
     }
-    const { host, port } = this.#url
-    const target = `${host.includes(':') ? `[${host}]` : host}:${port}`
-    const authorization = authentication.authorization('CONNECT', target)
+    const { host, port } = this.#destination
+    const authorization = authentication.authorization('CONNECT', formatHostPort(host, port))
     if (authorization === null) return false
     this.#layer.retry(authorization)
     return true
