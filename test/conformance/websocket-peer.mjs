@@ -1,12 +1,20 @@
 /**
  * A server of the `ws` package in a process of its own. Paths: /echo, /plain (no compression), /context (the server
- * keeps its window), /close/CODE/REASON, /ping, /die (ends the process in the middle of a message), /many/COUNT.
+ * keeps its window), /close/CODE/REASON, /ping, /die (ends the process in the middle of a message), /many/COUNT. With
+ * the files of a certificate and its key as arguments it speaks TLS.
  */
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { WebSocketServer } from 'ws'
 
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024
-const http = createServer((_request, response) => response.writeHead(200).end('no upgrade here'))
+const [certificate, key] = process.argv.slice(2)
+const refuse = (_request, response) => response.writeHead(200).end('no upgrade here')
+const http =
+  key === undefined
+    ? createServer(refuse)
+    : createSecureServer({ cert: readFileSync(certificate), key: readFileSync(key) }, refuse)
 const compressing = { threshold: 0, serverNoContextTakeover: false }
 const servers = {
   plain: new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, perMessageDeflate: false }),

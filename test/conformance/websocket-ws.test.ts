@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Interest, Multi, type TransferOptions, WOULD_BLOCK } from '../../lib/index.ts'
 import { ownedCount, Poller } from '../../lib/sys/native.ts'
-import { type ChildServer, startModule } from '../support/child-server.ts'
+import { makeCertificate } from '../support/certificates.ts'
+import { type ChildServer, makeDirectory, startModule } from '../support/child-server.ts'
 import { drivers } from '../support/drivers.ts'
 import { patternBytes } from '../support/test-files.ts'
 import { Fetch, readMessages } from './fetches.ts'
@@ -183,3 +185,43 @@ describe.each(drivers)('a server of the ws package, through $name', ({ drive }) 
 })
 
 let fetch0: Fetch
+
+describe.each(drivers)('wss:, through $name', ({ drive }) => {
+  let secure: ChildServer & { readonly ready: { readonly port: number } }
+  const certificate = makeCertificate({ commonName: 'localhost', names: ['localhost'] })
+  const directory = makeDirectory('wss')
+
+  beforeAll(async () => {
+    writeFileSync(`${directory}/cert.pem`, certificate.certificate)
+    writeFileSync(`${directory}/key.pem`, certificate.key)
+    secure = await startModule<{ port: number }>(PEER, [`${directory}/cert.pem`, `${directory}/key.pem`])
+  })
+
+  afterAll(async () => {
+    await secure.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  it('echoes messages of many sizes, each as it was', async () => {
+    const multi = new Multi()
+    const sent = SIZES.map((size) => hash(patternBytes(size, `${size}`)))
+    const received: string[] = []
+    const fetch = new Fetch({
+      url: `wss://localhost:${secure.ready.port}/echo`,
+      resolve: [`localhost:${secure.ready.port}:127.0.0.1`],
+      ca: certificate.certificate,
+      maxQueuedBytes: 64 * 1024 * 1024,
+      onMessage: (message) => {
+        received.push(hash(message.data))
+        if (received.length === sent.length) fetch.transfer.webSocket.close()
+      },
+    })
+    multi.add(fetch.transfer)
+    for (const size of SIZES) fetch.transfer.webSocket.send(patternBytes(size, `${size}`))
+    await drive(multi)
+    readMessages(multi, [fetch])
+    multi.close()
+    expect(fetch.outcome, fetch.message?.error?.message).toBe('OK')
+    expect(received).toEqual(sent)
+  })
+})
