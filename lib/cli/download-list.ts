@@ -1,5 +1,5 @@
 /** Downloads from URLs as they were given: names are chosen, sinks made, and what is no URL has failed already. */
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { Transfer } from '../index.ts'
 import { type BodySink, NoSink } from './body-sink.ts'
 import { type DebugFunction, Download } from './download.ts'
@@ -61,5 +61,5 @@ function sinkFor(
   }
   if (transfer.method?.toUpperCase() === 'HEAD') return new NoSink()
   const name = output ?? names.take(fileNameOf(url))
-  return new FileSink(join(outputDirectory, name), settings)
+  return new FileSink(isAbsolute(name) ? name : join(outputDirectory, name), settings)
 }

@@ -65,7 +65,10 @@ export class DownloadQueue {
     const isRunning = transfer !== null && this.#running.has(transfer)
     if (isRunning) this.#release(transfer, download)
     download.fail(error)
-    if (isRunning) this.#finish(download)
+    if (!isRunning) return
+    this.#finish(download)
+    this.#fill()
+    this.#closeWhenDone()
   }
 
   #wait(download: Download): void {

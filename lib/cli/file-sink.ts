@@ -52,7 +52,7 @@ export class FileSink implements BodySink {
   prepare(): void {
     const { force, resume } = this.#options
     try {
-      mkdirSync(dirname(this.path), { recursive: true })
+      makeDirectory(dirname(this.path))
     } catch (error) {
       throw writeError(dirname(this.path), error)
     }
@@ -153,6 +153,19 @@ export class FileSink implements BodySink {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
       throw writeError(path, error)
     }
+  }
+}
+
+/** With those above it. Node's own way does not end where the system denies that a directory can be made, as in /proc. */
+function makeDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  const parent = dirname(path)
+  if (parent !== path) makeDirectory(parent)
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Somebody else was faster.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
   }
 }
 

@@ -1,4 +1,4 @@
-/** Which failures may pass, and how long to wait until then: the first delay doubled each time, or what a server says. */
+/** Which failures may pass, and how long to wait for that: the first delay doubled each time, or what a server says. */
 import type { DownloadError } from './download-error.ts'
 
 /** Longer than this nobody wants to wait for one more try. */
