@@ -63,7 +63,11 @@ class Get {
 
   #totalProgress(): { done: number; total: number; text: string } {
     const bytes = this.#downloads.reduce((sum, { sink }) => sum + sink.size, 0)
-    return { done: this.#ended, total: this.#downloads.length, text: `${this.#ended} files, ${size(bytes)}` }
+    return {
+      done: this.#ended,
+      total: this.#downloads.length,
+      text: `${this.#ended} of ${this.#downloads.length}, ${size(bytes)}`,
+    }
   }
 
   /** A second one ends the process at once, as if nobody listened. */
