@@ -35,7 +35,8 @@ describeWithPeer('nginx', (path) => {
         method: 'PUT',
         body: () => {
           given += piece.length
-          if (given === 100 * piece.length) nginx.killWorkers()
+          // Again and again: the master starts a new worker, which may be the one that has the upload.
+          if (given % (100 * piece.length) === 0) nginx.killWorkers()
           return piece
         },
         ...(form === 'with a length' ? { bodyLength: 2 ** 40 } : {}),
