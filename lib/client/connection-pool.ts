@@ -12,7 +12,7 @@ import { Lease, LeaseState } from './lease.ts'
 import { Origin } from './origin.ts'
 import { PooledConnection } from './pooled-connection.ts'
 
-export class ConnectionPool {
+class ConnectionPool {
   readonly #host: Host
   readonly #origins = new Map<string, Origin<PooledConnection>>()
   readonly #leases = new Map<Task, Lease>()

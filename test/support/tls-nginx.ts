@@ -1,7 +1,7 @@
 /**
  * nginx behind TLS, one process in the foreground. Each server stands for one habit: versions of the protocol, client
- * certificates, patience. The certificate that `byName` shows follows from the name that a client asks for. Every answer
- * tells in x-tls what was agreed on.
+ * certificates, patience. The certificate that `byName` shows follows from the name that a client asks for. Every
+ * answer tells in x-tls what was agreed on.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { type Certificate, makeCertificate } from './certificates.ts'
