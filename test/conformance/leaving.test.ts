@@ -1,7 +1,4 @@
 /** What a Multi owes nobody any more: a transfer taken back before it ran, and one removed while it runs. */
- * What a Multi owes nobody any more: a transfer that was taken back before it ran, and one that is removed while it
- * runs.
- */
 import { expect, it } from 'vitest'
 import { Transfer } from '../../lib/client/transfer.ts'
 import { Multi } from '../../lib/multi/multi.ts'
