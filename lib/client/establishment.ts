@@ -74,7 +74,10 @@ export class Establishment {
       }
       const problem = this.#build()
       if (problem === null) continue
-      return problem === 'complete' ? FilterStatus.DONE : this.#fail(problem)
+      if (problem !== 'complete') return this.#fail(problem)
+      // The peer's first bytes may have come with its last of the handshake: no readiness will tell of them.
+      if (this.#stream.hasPending) this.#host.markDirty(this.#task)
+      return FilterStatus.DONE
     }
   }
 
