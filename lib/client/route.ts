@@ -60,15 +60,21 @@ export const ROUTE_CHECKS: Readonly<Record<keyof RouteOptions, Check>> = {
   sendProxyHeader: isProxyHeaderVersion,
 }
 
+/** What else decides about the way. */
+interface SocketChoice {
+  /** No proxy could be asked for it. */
+  readonly unixSocketPath?: string | null
+}
+
 /** Finds routes by the options of one transfer, which have passed ROUTE_CHECKS. */
 export class Router {
-  readonly #options: RouteOptions
+  readonly #options: RouteOptions & SocketChoice
   readonly #tls: TlsSettings
   readonly #proxyTls: TlsSettings
   readonly #proxyHeaders: readonly (readonly [string, string])[]
 
   /** Throws TypeError or RangeError. */
-  constructor(options: RouteOptions) {
+  constructor(options: RouteOptions & SocketChoice) {
     this.#options = options
     const given = Object.keys(TLS_CHECKS).filter((name) => options[name as keyof RouteOptions] !== undefined)
     const tls = Object.fromEntries(given.map((name) => [name, options[name as keyof RouteOptions]]))
@@ -80,8 +86,10 @@ export class Router {
   }
 
   routeTo(url: ParsedUrl): Route {
-    const { noProxy, proxyEnvironment, proxyTunnel, sendProxyHeader } = this.#options
-    const proxy = chooseProxy(url, { proxy: this.#options.proxy, noProxy, environment: proxyEnvironment })
+    const { noProxy, proxyEnvironment, proxyTunnel, sendProxyHeader, unixSocketPath } = this.#options
+    const choice = { proxy: this.#options.proxy, noProxy, environment: proxyEnvironment }
+    const chosen = chooseProxy(url, choice)
+    const proxy = unixSocketPath == null ? chosen : null
     return {
       tls: SECURE_SCHEMES.has(url.scheme) ? this.#tls : null,
       proxy,

@@ -158,6 +158,29 @@ describeWithPeers(['nginx', 'squid'], ([nginxPath = '', squidPath = '']) => {
       expect(outcomes.map((outcome) => headerOf(outcome, 'via') === undefined)).toEqual([true, true, true, false])
     })
 
+    it('is not asked about a unix socket', async () => {
+      using multi = new Multi()
+      const { unixSocketPath } = nginx
+      const proxy = squid.url.replace('//', '//alice:secret@')
+      const outcome = await get(multi, 'http://localhost/small', { unixSocketPath, proxy })
+      expect(outcome).toMatchObject({ code: 'OK', sha256: small.sha256 })
+      expect(headerOf(outcome, 'x-credentials')).toBe('[] [] []')
+      expect(headerOf(outcome, 'via')).toBeUndefined()
+    })
+
+    it('that an environment spells wrong fails the request that would be sent there', async () => {
+      using multi = new Multi()
+      const outcome = await runTransfer(driver, multi, {
+        ...trusted,
+        url: `${nginx.urls.plain}/to-tls/`,
+        followRedirects: true,
+        proxyEnvironment: { https_proxy: 'gopher://127.0.0.1:1' },
+      })
+      expect(outcome.code).not.toBe('OK')
+      expect(outcome.message?.error?.message).toMatch(/https_proxy/)
+      expect(multi.stats.connections).toBeLessThanOrEqual(1)
+    })
+
     it('is found in an environment', async () => {
       using multi = new Multi()
       const url = `${nginx.urls.plain}/small`

@@ -26,6 +26,8 @@ export interface TlsNginx {
   readonly pid: number
   readonly root: string
   readonly uploads: string
+  /** Of `plain`. */
+  readonly unixSocketPath: string
   readonly ports: Readonly<Record<ServerName, number>>
   /** 'https://localhost:port', of plain 'http://localhost:port'. */
   readonly urls: Readonly<Record<ServerName, string>>
@@ -112,7 +114,7 @@ http {
   ${server('clientCertificate', `ssl_verify_client on; ssl_client_certificate ${directory}/authority.pem;`)}
   ${server('impatient', 'keepalive_timeout 150ms;')}
   ${byName.join('  ')}
-  server { listen 127.0.0.1:${ports.plain}; include ${directory}/locations.conf; }
+  server { listen 127.0.0.1:${ports.plain}; listen unix:${directory}/nginx.sock; include ${directory}/locations.conf; }
 }
 `
 }
@@ -163,6 +165,7 @@ export async function startTlsNginx(path: string): Promise<TlsNginx> {
       pid: server.pid,
       root: `${directory}/files`,
       uploads: `${directory}/uploads`,
+      unixSocketPath: `${directory}/nginx.sock`,
       ports,
       urls: Object.fromEntries(SERVERS.map((name) => [name, url(name)])) as TlsNginx['urls'],
       certificates,
