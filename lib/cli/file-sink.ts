@@ -156,7 +156,7 @@ export class FileSink implements BodySink {
   }
 }
 
-/** With those above it. Node's own way does not end where the system denies that a directory can be made, as in /proc. */
+/** With those above it. Node's own way never ends where the system says that nothing is there, as in /proc. */
 function makeDirectory(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
   const parent = dirname(path)

@@ -10,6 +10,7 @@ const FRAMES_PER_SECOND = 8
 const BAR_COLUMNS = 24
 const NAME_COLUMNS_MAX = 32
 const BARS_MAX = 12
+/** Of a terminal that does not know its size. */
 const COLUMNS = 80
 
 interface Payload {
@@ -57,7 +58,7 @@ export class ProgressView {
 
   add(download: Download): void {
     if (this.#bars === null || this.#barOf.has(download)) return
-    if (this.#barOf.size >= Math.min(BARS_MAX, (process.stderr.rows ?? BARS_MAX) - 3)) return
+    if (this.#barOf.size >= Math.min(BARS_MAX, (process.stderr.rows || BARS_MAX) - 3)) return
     const payload: Payload = { label: download.sink.path ?? download.url, progress: () => progressOf(download) }
     this.#barOf.set(download, this.#bars.create(1, 0, payload))
   }
@@ -98,7 +99,7 @@ function drawBar(_options: Options, _params: Params, { label, progress }: Payloa
   const filled = Math.round(share * BAR_COLUMNS)
   const bar = total >= 0 ? `${'#'.repeat(filled)}${'.'.repeat(BAR_COLUMNS - filled)}` : '-'.repeat(BAR_COLUMNS)
   const percent = total > 0 ? `${Math.floor(share * 100)}%` : ''
-  const columns = (process.stderr.columns ?? COLUMNS) - 1
+  const columns = (process.stderr.columns || COLUMNS) - 1
   return `${shortened(label)} [${bar}] ${percent.padStart(4)} ${text}`.slice(0, columns)
 }
 
