@@ -1,6 +1,6 @@
 /**
- * Two SOCKS servers in the foreground: dante, which asks nobody and has rules (nobody gets to 127.0.0.2), and microsocks,
- * which wants a name and a password without asking the system's users.
+ * Two SOCKS servers in the foreground: dante, which asks nobody and has rules (nobody gets to 127.0.0.2), and
+ * microsocks, which wants a name and a password without asking the system's users.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
