@@ -342,6 +342,8 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     const own = engine.timeout(engine.now)
     const waitMs = own < 0 ? timeoutMs : timeoutMs < 0 ? own : Math.min(own, timeoutMs)
     engine.kernel.poll(entries, count, waitMs)
+    // The wait is part of this entry, and what is told at its end counts from now.
+    engine.now = engine.clock.now()
 
     if (entries[2] !== 0) this.#wakeup.clear()
     let ready = 0
