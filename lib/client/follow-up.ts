@@ -4,6 +4,7 @@
  * need it have one. Never more than maxRedirects redirects, and a few repetitions between two of them.
  */
 import type { TransferCodeName } from '../base/errors.ts'
+import { absoluteTarget } from '../connection/proxy-route.ts'
 import { parseAuthChallenges } from '../wire/auth-challenge.ts'
 import type { HeaderList } from '../wire/http1/header-list.ts'
 import type { ParsedUrl } from '../wire/url.ts'
@@ -12,7 +13,7 @@ import type { HttpSettings } from './http-settings.ts'
 import { BODY_FIELDS, redirectMethod, redirectTarget, refererOf } from './redirect.ts'
 import { type RequestHeadParts, requestHeadText } from './request-head.ts'
 import type { RequestPlan } from './request-plan.ts'
-import { forwardingOf, type Route, type Router } from './route.ts'
+import { forwarderOf, forwardingOf, type Route, type Router } from './route.ts'
 import type { TransferInfo } from './transfer-info.ts'
 
 export interface FollowUpFailure {
@@ -40,6 +41,8 @@ export class FollowUp {
   #parts: RequestHeadParts
   #plan: RequestPlan
   #authentication: Authentication
+  /** For a proxy that forwards requests and is not content with Basic. */
+  readonly #proxyAuthentication: Authentication | null
   /** The plan of the request that follows is wanted. */
   #follows = false
 
@@ -48,6 +51,7 @@ export class FollowUp {
     this.#info = info
     this.#parts = settings.parts
     this.#authentication = authenticationFor(settings.http, settings.parts, true)
+    this.#proxyAuthentication = proxyAuthenticationFor(settings)
     this.#plan = settings.http.cookies === null ? settings.plan : this.#newPlan(settings.plan.body)
   }
 
@@ -59,9 +63,11 @@ export class FollowUp {
   judge(status: number, headers: HeaderList): boolean {
     const { cookies } = this.#settings.http
     if (cookies !== null) cookies.learn(headers.getAll('set-cookie'), this.#plan.url.href)
-    if (status === 401) this.#follows = this.#authentication.answer(challengesOf(headers))
+    if (status === 401) this.#follows = this.#authentication.answer(challengesOf(headers, 'www-authenticate'))
+    else if (status === 407) this.#follows = this.#answerProxy(headers)
     else {
       this.#authentication.accepted()
+      this.#proxyAuthentication?.accepted()
       this.#follows = this.#redirect(status, headers)
     }
     return this.#follows || this.failure !== null
@@ -83,6 +89,17 @@ export class FollowUp {
   /** What could not be answered in the last challenge; ''. */
   get problem(): string {
     return this.#authentication.problem
+  }
+
+  /** A redirect may lead over another proxy, which is not told what the first one is. */
+  #authenticationOf(route: Route): Authentication | null {
+    const isFirst = forwarderOf(route)?.key === forwarderOf(this.#settings.plan.route)?.key
+    return isFirst ? this.#proxyAuthentication : null
+  }
+
+  #answerProxy(headers: HeaderList): boolean {
+    const authentication = this.#authenticationOf(this.#plan.route)
+    return authentication?.answer(challengesOf(headers, 'proxy-authenticate')) ?? false
   }
 
   #redirect(status: number, headers: HeaderList): boolean {
@@ -140,7 +157,8 @@ export class FollowUp {
     const authUsed = authorization === null ? '' : this.#authentication.used
     const cookie = kept === '' || sent.cookie === null ? kept || sent.cookie : `${kept}; ${sent.cookie}`
     const route = router.routeTo(url)
-    const head = requestHeadText({ ...sent, authorization, cookie, forwarding: forwardingOf(route, url) })
+    const proof = this.#authenticationOf(route)?.authorization(method, absoluteTarget(url)) ?? null
+    const head = requestHeadText({ ...sent, authorization, cookie, forwarding: forwardingOf(route, url, proof) })
     return { url, method, head, body, bodyLength, route, poolKey: poolKeyOf(url, route), authUsed }
   }
 
@@ -171,8 +189,8 @@ export class FollowUp {
 }
 
 /** Whether a transfer may need more than the request that it begins with, or one made when it begins. */
-export function needsFollowUp({ http, parts }: Pick<FollowUpSettings, 'http' | 'parts'>): boolean {
-  if (http.followRedirects || http.cookies !== null) return true
+export function needsFollowUp({ http, parts }: Pick<FollowUpSettings, 'http' | 'parts'>, route: Route): boolean {
+  if (http.followRedirects || http.cookies !== null || (forwarderOf(route)?.username ?? '') !== '') return true
   const isAtOnce = http.authSchemes.length === 1 && http.authSchemes[0] !== 'digest'
   const mayProve = http.bearerToken !== null || http.credentials.find(parts.url) !== null
   return mayProve && !isAtOnce && !hasOwnAuthorization(parts.headers)
@@ -197,11 +215,16 @@ function authenticationFor(http: HttpSettings, { url, headers }: RequestHeadPart
   return new Authentication(schemes, credentials, isTrusted ? http.bearerToken : null, http.randomBytes)
 }
 
+function proxyAuthenticationFor({ http, plan }: FollowUpSettings): Authentication | null {
+  const proxy = forwarderOf(plan.route)
+  return proxy === null || proxy.username === '' ? null : new Authentication(['digest'], proxy, null, http.randomBytes)
+}
+
 /** What the user says himself stands. */
 function hasOwnAuthorization(headers: Headers): boolean {
   return headers.some(([name]) => name.toLowerCase() === 'authorization')
 }
 
-function challengesOf(headers: HeaderList): ReturnType<typeof parseAuthChallenges> {
-  return parseAuthChallenges(headers.getAll('www-authenticate'))
+function challengesOf(headers: HeaderList, field: string): ReturnType<typeof parseAuthChallenges> {
+  return parseAuthChallenges(headers.getAll(field))
 }

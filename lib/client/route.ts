@@ -112,11 +112,17 @@ export function routeKey(route: Route, url: ParsedUrl): string {
   return key
 }
 
-/** null unless a proxy forwards the request. */
-export function forwardingOf(route: Route, url: ParsedUrl): Forwarding | null {
-  const { proxy, tunnel, proxyHeaders } = route
-  if (proxy === null || tunnel || isSocks(proxy.kind)) return null
-  const authorization = basicProxyAuthorization(proxy)
+/** The proxy that forwards requests; null: there is none, or it carries bytes. */
+export function forwarderOf({ proxy, tunnel }: Route): ProxySettings | null {
+  return proxy === null || tunnel || isSocks(proxy.kind) ? null : proxy
+}
+
+/** null unless a proxy forwards the request. `proof` says who asks, instead of Basic. */
+export function forwardingOf(route: Route, url: ParsedUrl, proof: string | null = null): Forwarding | null {
+  const { proxyHeaders } = route
+  const proxy = forwarderOf(route)
+  if (proxy === null) return null
+  const authorization = proof ?? basicProxyAuthorization(proxy)
   const fields = authorization === null ? [] : [['Proxy-Authorization', authorization] as const]
   return { target: absoluteTarget(url), fields: [...fields, ...proxyHeaders] }
 }

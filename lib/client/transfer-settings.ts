@@ -189,7 +189,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     router,
     poolKeyOf,
     webSocket,
-    needsFollowUp: (!connectOnly || webSocket !== null) && needsFollowUp({ http, parts }),
+    needsFollowUp: (!connectOnly || webSocket !== null) && needsFollowUp({ http, parts }, route),
     rewindBody: options.rewindBody ?? (form === null ? null : () => form.isRewindable),
     requestTrailers: options.requestTrailers ?? null,
     connectOnly,

@@ -253,6 +253,15 @@ describeWithPeers(['nginx', 'squid'], ([nginxPath = '', squidPath = '']) => {
       expect(bad.message?.error?.message).toMatch(/response 407/)
     })
 
+    it('is told by Digest for a request that it forwards', async () => {
+      using multi = new Multi()
+      const good = await get(multi, `${nginx.urls.plain}/small`, { proxy: asUser(digest) })
+      expect(good).toMatchObject({ code: 'OK', sha256: small.sha256 })
+      expect(good.transfer.info.status).toBe(200)
+      const bad = await get(multi, `${nginx.urls.plain}/small`, { proxy: asUser(digest, 'wrong') })
+      expect([bad.code, bad.transfer.info.status]).toEqual(['OK', 407])
+    })
+
     it('is not told the password of an origin, nor an origin that of the proxy', async () => {
       using multi = new Multi()
       const proxy = asUser(basic)
