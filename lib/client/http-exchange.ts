@@ -72,7 +72,7 @@ export class HttpExchange {
     this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow, followUp, pace)
   }
 
-  /** Sends what can be sent at once. Nothing is read yet: the answer cannot be here. */
+  /** Sends what can be sent at once. Nothing is read yet: the answer is hardly here, and readiness will tell. */
   start(): ExchangeStatus {
     const status = this.#sendFurther(this.#sender.start())
     return this.#pace === null ? status : this.#checkPace(this.#pace, status)

@@ -10,7 +10,6 @@ import { type Abortable, AbortWatch } from './abort-watch.ts'
 import { BodyBuffer } from './body-buffer.ts'
 import type { PreparedRequest } from './request-options.ts'
 import { type AnyMulti, RequestTransfer, type TransferOwner } from './request-transfer.ts'
-import { Response } from './response.ts'
 import { type Settleable, type SettlementDesk, settlementDesk } from './settlement.ts'
 import { type UploadOwner, UploadSource } from './upload-source.ts'
 
@@ -54,6 +53,9 @@ interface Failure {
   readonly isAbort: boolean
 }
 
+/** Makes the Response of it and settles the promise of the request. */
+export type Answer = (delivery: Delivery, head: ResponseHead) => void
+
 export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwner {
   readonly transfer: RequestTransfer
   trailers: HeaderList | null = null
@@ -74,11 +76,11 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
   #isQueued = false
   #waiter: Waiter | null = null
   /** Of the promise of the request; null once it is settled, since they refer to what it is settled with. */
-  #resolve: Resolve<Response> | null
+  #resolve: Answer | null
   #reject: Reject | null
 
   /** Throws what is wrong with the options. Nothing is begun yet. */
-  constructor(multi: AnyMulti, prepared: PreparedRequest, resolve: Resolve<Response>, reject: Reject) {
+  constructor(multi: AnyMulti, prepared: PreparedRequest, resolve: Answer, reject: Reject) {
     this.#multi = multi
     this.#desk = settlementDesk(multi)
     this.#resolve = resolve
@@ -243,11 +245,11 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
     this.#desk.push(this)
   }
 
-  #settleRequest(resolve: Resolve<Response>): void {
+  #settleRequest(resolve: Answer): void {
     const head = this.#head
     const failure = this.#failure
     if (failure !== null && (head === null || this.#isWithoutResponse(failure))) this.#reject?.(failure.reason)
-    else if (head !== null && (!this.#isHeadHeld || this.isComplete)) resolve(new Response(this, head))
+    else if (head !== null && (!this.#isHeadHeld || this.isComplete)) resolve(this, head)
     else return
     this.#resolve = null
     this.#reject = null

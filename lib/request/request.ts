@@ -3,9 +3,9 @@
  * head of the response while the body may still be coming, and rejected with a TransferError, the reason of a signal,
  * or a TypeError or RangeError for wrong options. No promise is settled while the engine is on the stack.
  */
-import { Delivery } from './delivery.ts'
+import { type Answer, Delivery } from './delivery.ts'
 import { prepareRequest, type RequestOptions } from './request-options.ts'
-import type { Response } from './response.ts'
+import { Response } from './response.ts'
 import { sharedMulti } from './shared-multi.ts'
 
 const NO_OPTIONS: RequestOptions = {}
@@ -15,7 +15,8 @@ export function request(url: string | URL, options: RequestOptions = NO_OPTIONS)
   return new Promise((resolve, reject) => {
     const prepared = prepareRequest(url, options)
     const { signal = null, multi = sharedMulti() } = options
-    const delivery = new Delivery(multi, prepared, resolve, reject)
+    const answer: Answer = (delivery, head) => resolve(new Response(delivery, head))
+    const delivery = new Delivery(multi, prepared, answer, reject)
     if (signal?.aborted) reject(signal.reason)
     else delivery.start(signal)
   })
