@@ -27,7 +27,7 @@ export class Transfer implements Subject {
   #options: TransferOptions
   #settings: TransferSettings
   #info: TransferInfo
-  #flow = new Flow()
+  #flow = new Flow(this[attachment])
   #raw: RawStream | null = null
   #webSocket: WebSocketHandle | null = null
 
@@ -95,7 +95,7 @@ export class Transfer implements Subject {
       this.data = options.data
       this.#webSocket = this.#newHandle()
     }
-    this.#flow = new Flow()
+    this.#flow = new Flow(this[attachment])
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
   }
 
@@ -142,7 +142,7 @@ export class Transfer implements Subject {
     this.#raw?.close()
     this.#raw = null
     this.#info.activeSocket = -1
-    this.#flow = new Flow()
+    this.#flow = new Flow(this[attachment])
   }
 
   #newHandle(): WebSocketHandle | null {

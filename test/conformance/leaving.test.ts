@@ -61,3 +61,26 @@ it('finds junk that came onto an idle connection, also when the timer is served 
   expect(server.connections.length).toBe(2)
   multi.close()
 })
+
+it('tells a transfer that was removed inside its callback nothing more of what had been read', () => {
+  const simulation = simulate(1)
+  const { kernel, clock, resolver } = simulation
+  const server = serveScript(simulation, 81, ({ peer }) => {
+    peer.write(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${'1\r\nx\r\n'.repeat(10)}0\r\n\r\n`)
+  })
+  const multi = new Multi<Transfer>({ kernel, clock, resolver })
+  let chunks = 0
+  const transfer = new Transfer({
+    url: server.url,
+    onData: () => {
+      if (++chunks === 3) multi.remove(transfer)
+    },
+  })
+  multi.add(transfer)
+  for (let turn = 0; multi.running > 0 && turn < 100; turn++) {
+    multi.poll(1000)
+    multi.perform()
+  }
+  expect([chunks, multi.running, multi.infoRead(), multi.stats.connections]).toEqual([3, 0, undefined, 0])
+  multi.close()
+})
