@@ -1,6 +1,6 @@
 /**
- * Which directions of a transfer are paused, by the user's last word. Read by the machines after every callback. One that
- * was removed inside a callback rests until the stack unwinds: it is told nothing more.
+ * Which directions of a transfer are paused, by the user's last word. Read by the machines after every callback. One
+ * that was removed inside a callback rests until the stack unwinds: it is told nothing more.
  */
 import type { Attachment } from '../multi/subject.ts'
 
