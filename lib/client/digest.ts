@@ -35,9 +35,9 @@ export interface DigestChallenge {
 
 /** A text says why the challenge cannot be answered. */
 export function readDigestChallenge({ parameters }: AuthChallenge): DigestChallenge | string {
-  const realm = parameters.get('realm')
+  const realm = parameters.get('realm') ?? ''
   const nonce = parameters.get('nonce')
-  if (realm === undefined || nonce === undefined) return 'the Digest challenge has no realm or no nonce'
+  if (nonce === undefined) return 'the Digest challenge has no nonce'
   const algorithm = parameters.get('algorithm') ?? null
   const upper = (algorithm ?? 'MD5').toUpperCase()
   const isSession = upper.endsWith('-SESS')

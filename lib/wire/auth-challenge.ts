@@ -1,8 +1,9 @@
 /**
  * Challenges of WWW-Authenticate and Proxy-Authenticate (RFC 9110 §11.6.1), from text to values. Several may stand in
- * one field, commas between them and between their parameters alike. It never throws: what it cannot read ends the
- * field, and the challenges before it count. Parameters that a challenge names twice make it void, since two readers
- * could choose two values.
+ * one field, commas between them and between their parameters alike. It never throws, and reads what servers get wrong
+ * at least as well as curl: quotes that are not escaped or not closed, missing commas, characters that need quotes.
+ * What cannot be read is passed over up to the next comma. Parameters that a challenge names twice make it void, since
+ * two readers could choose two values.
  */
 import { isTokenCode } from './http1/syntax.ts'
 
@@ -44,66 +45,86 @@ export function quoteString(text: string): string {
 }
 
 interface ReadChallenge extends AuthChallenge {
-  readonly isVoid: boolean
+  token68: string
+  readonly parameters: Map<string, string>
+  isVoid: boolean
+}
+
+function newChallenge(scheme: string): ReadChallenge {
+  return { scheme: scheme.toLowerCase(), token68: '', parameters: new Map(), isVoid: false }
 }
 
 class ChallengeParser {
   readonly #text: string
   #at = 0
-  #isBroken = false
+  /** No quote from here on stands where a value can end. */
+  #hasLooseQuotes = false
 
   constructor(text: string) {
     this.#text = text
   }
 
   next(): ReadChallenge | null {
-    this.#skipCommas()
-    const scheme = this.#token()
-    if (scheme === '') return null
-    const parameters = new Map<string, string>()
-    const challenge = { scheme: scheme.toLowerCase(), token68: '', parameters, isVoid: false }
-    if (!this.#skipBlanks()) return this.#isAtComma() ? challenge : this.#giveUp()
+    for (;;) {
+      this.#skipCommas()
+      if (this.#at >= this.#text.length) return null
+      const scheme = this.#token()
+      if (scheme !== '' && this.#isAtComma()) return newChallenge(scheme)
+      if (scheme !== '' && this.#skipBlanks() && this.#code() !== EQUALS) return this.#challenge(scheme)
+      this.#skipToComma()
+    }
+  }
+
+  #challenge(scheme: string): ReadChallenge | null {
+    const challenge = newChallenge(scheme)
+    const { parameters } = challenge
     challenge.token68 = this.#token68()
-    if (challenge.token68 !== '') return challenge
-    for (let count = 0; count < PARAMETERS_MAX; count++) {
+    for (let count = 0; challenge.token68 === ''; count++) {
       const before = this.#at
       this.#skipCommas()
-      const parameter = this.#parameter()
-      if (parameter === null) {
-        if (this.#isBroken) return this.#giveUp()
-        // Not a parameter: the next challenge, or the end.
+      const name = this.#parameterName()
+      if (name === null) {
+        // Not a parameter: the next challenge, the end, or nothing that can be read.
         this.#at = before
-        return this.#isAtComma() ? challenge : this.#giveUp()
+        if (this.#isAtComma()) break
+        this.#skipToComma()
+        continue
       }
-      const [name, value] = parameter
+      if (count === PARAMETERS_MAX) return this.#giveUp()
       if (parameters.has(name)) challenge.isVoid = true
-      parameters.set(name, value)
+      parameters.set(name, this.#code() === QUOTE ? this.#quoted() : this.#unquoted())
       this.#skipBlanks()
-      if (!this.#isAtComma()) return this.#giveUp()
     }
-    return this.#giveUp()
+    return challenge
   }
 
-  /** null: what stands here is none, or one that cannot be read. */
-  #parameter(): readonly [string, string] | null {
+  /** With its equals sign and the blanks around it; null: what stands here is none. */
+  #parameterName(): string | null {
     const name = this.#token()
-    if (name === '') return null
     this.#skipBlanks()
-    if (this.#code() !== EQUALS) return null
+    if (name === '' || this.#code() !== EQUALS) return null
     this.#at++
     this.#skipBlanks()
-    const isQuoted = this.#code() === QUOTE
-    const value = isQuoted ? this.#quoted() : this.#token()
-    this.#isBroken = value === null || (value === '' && !isQuoted)
-    return this.#isBroken ? null : [name.toLowerCase(), value as string]
+    return name.toLowerCase()
   }
 
-  #quoted(): string | null {
+  #quoted(): string {
+    const from = this.#at + 1
+    if (!this.#hasLooseQuotes) {
+      const value = this.#quotedFrom(from, (at) => this.#mayEndAt(at))
+      if (value !== null) return value
+      this.#hasLooseQuotes = true
+    }
+    return this.#quotedFrom(from, () => true) ?? this.#rest(from)
+  }
+
+  /** Up to the first quote that is not escaped and at which it may end. */
+  #quotedFrom(start: number, mayEnd: (at: number) => boolean): string | null {
     let value = ''
-    let from = this.#at + 1
+    let from = start
     for (let at = from; at < this.#text.length; at++) {
       const code = this.#text.charCodeAt(at)
-      if (code === QUOTE) {
+      if (code === QUOTE && mayEnd(at + 1)) {
         this.#at = at + 1
         return value + this.#text.slice(from, at)
       }
@@ -113,6 +134,28 @@ class ChallengeParser {
       }
     }
     return null
+  }
+
+  /** Whether the text ends there, or a comma or another parameter follows: otherwise a quote is one of the value. */
+  #mayEndAt(at: number): boolean {
+    const before = this.#at
+    this.#at = at
+    this.#skipBlanks()
+    const mayEnd = this.#isAtComma() || this.#parameterName() !== null
+    this.#at = before
+    return mayEnd
+  }
+
+  #rest(from: number): string {
+    this.#at = this.#text.length
+    return this.#text.slice(from).replace(/\\(.)/g, '$1')
+  }
+
+  /** Whatever stands before the next comma. */
+  #unquoted(): string {
+    const from = this.#at
+    this.#skipToComma()
+    return this.#text.slice(from, this.#at).trim()
   }
 
   #token(): string {
@@ -140,6 +183,11 @@ class ChallengeParser {
       this.#at++
       this.#skipBlanks()
     }
+  }
+
+  #skipToComma(): void {
+    const comma = this.#text.indexOf(',', this.#at)
+    this.#at = comma < 0 ? this.#text.length : comma
   }
 
   #code(): number {

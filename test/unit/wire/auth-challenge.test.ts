@@ -37,15 +37,46 @@ describe('challenges', () => {
     expect(parse('Basic realm="a\\b\\\\"')).toEqual([['basic', { realm: 'ab\\' }]])
   })
 
-  it('end where they cannot be read, and those before count', () => {
-    expect(parse('Basic realm="a", Digest nonce="open')).toEqual([['basic', { realm: 'a' }]])
-    expect(parse('Digest realm="a", nonce="open')).toEqual([])
-    expect(parse('Digest realm="a" nonce="b"')).toEqual([])
-    expect(parse('Basic realm=, x', '"quoted"', '', ' , ,', '=a', 'Basic @')).toEqual([
+  it.each([
+    ['quotes that are not escaped', 'realm="a "quoted" realm", nonce="n"', { realm: 'a "quoted" realm', nonce: 'n' }],
+    ['a quote within', 'realm="a", nonce="n"x", qop="auth"', { realm: 'a', nonce: 'n"x', qop: 'auth' }],
+    ['a quote that is not closed', 'realm="a", nonce="n", qop="auth', { realm: 'a', nonce: 'n', qop: 'auth' }],
+    ['an escape that is not closed', 'realm="a", nonce="\\n\\', { realm: 'a', nonce: 'n\\' }],
+    ['a quote that swallows the next', 'realm="a, nonce="n", qop="auth"', { realm: 'a, nonce="n', qop: 'auth' }],
+    ['no commas', 'realm="a" nonce="n" qop="auth"', { realm: 'a', nonce: 'n', qop: 'auth' }],
+    ['no quotes', 'realm=a b, nonce=n/=+x==, qop=auth', { realm: 'a b', nonce: 'n/=+x==', qop: 'auth' }],
+    ['nothing behind the equals sign', 'realm="a", opaque=, nonce=', { realm: 'a', opaque: '', nonce: '' }],
+    ['words behind a value', 'realm="a" is it, nonce="n"; x=1', { realm: 'a', nonce: 'n' }],
+  ])('are read in spite of %s', (_what, text, parameters) => {
+    expect(parse(`Digest ${text}`)).toEqual([['digest', parameters]])
+    expect(parse(`Digest ${text}`, 'Basic realm="x"')).toEqual([
+      ['digest', parameters],
+      ['basic', { realm: 'x' }],
+    ])
+  })
+
+  it('pass over what cannot be read up to the next comma', () => {
+    expect(parse('Basic realm="b "q" r", Digest realm="a", nonce="n"')).toEqual([
+      ['basic', { realm: 'b "q" r' }],
+      ['digest', { realm: 'a', nonce: 'n' }],
+    ])
+    expect(parse('Digest realm="a", junk, qop=auth, Basic realm="b"')).toEqual([
+      ['digest', { realm: 'a' }],
+      ['junk', {}],
+      ['basic', { realm: 'b' }],
+    ])
+    expect(parse('Basic realm=, x', '"quoted"', '', ' , ,', '=a', 'Basic @', '@, a=b, Basic')).toEqual([
       ['basic', 'realm='],
       ['x', {}],
+      ['basic', {}],
+      ['basic', {}],
     ])
-    expect(parse('Digest realm="a", nonce=')).toEqual([])
+  })
+
+  it('take no time that grows with the square of their length', () => {
+    const quotes = 'Digest a="'.repeat(200_000)
+    const blanks = `Digest a="${'" '.repeat(500_000)}`
+    expect(parseAuthChallenges([quotes, blanks, `Digest ${'a="x'.repeat(400_000)}`]).length).toBeLessThanOrEqual(32)
   })
 
   it('are void when they name a parameter twice', () => {
