@@ -1,0 +1,27 @@
+/**
+ * What goes over a connection once it is open: the program's callbacks, a session, HTTP, a WebSocket. The machine of the
+ * connection owns the stream, the one armed deadline and the end; a driver moves bytes and says what it waits for. It
+ * ends the connection by `finish`, `fail` or `reset` of the machine, and hears `closed` in every case, exactly once.
+ */
+import type { CloseReason } from './close-reason.ts'
+
+export interface Driver {
+  /** True when nothing is expected from the outside: paused, or an answer of the program is awaited. */
+  readonly dormant: boolean
+  /**
+   * Absolute, of this moment's state; Infinity for none. Asked after each run. Moving it later costs nothing: the timer
+   * stays where it is and is looked at when it is due.
+   */
+  readonly deadline: number
+  /** Called once, when the layers below are set up; `run` follows. */
+  open(now: number): void
+  /** As `Machine.run`. */
+  run(now: number, readiness: number): void
+  /** Bits of Interest. */
+  wants(): number
+  /** The deadline has passed. `run` follows. */
+  expired(now: number): void
+  /** The server takes leave: end when what is under way is done, at once when nothing is. `run` follows. */
+  drain(now: number): void
+  closed(reason: CloseReason, error: Error | null): void
+}
