@@ -7,9 +7,11 @@
 import type { TransferCodeName, TransferError } from '../base/errors.ts'
 import { Connector, type ConnectTarget } from '../connection/connector.ts'
 import { FilterStatus } from '../connection/filter.ts'
+import { PeerCertificate } from '../connection/peer-certificate.ts'
 import { proxyTarget } from '../connection/proxy-route.ts'
 import { findResolveEntry } from '../connection/resolve-entry.ts'
 import { ByteStream } from '../connection/stream.ts'
+import { TlsFilter } from '../connection/tls-filter.ts'
 import type { Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
@@ -66,6 +68,7 @@ export class Acquisition {
     this.#info.queueTime = this.#info.since(now)
     if (lease.state === LeaseState.CONNECTION) {
       this.reused = true
+      this.#describeTls()
       return FilterStatus.DONE
     }
     this.#connector = new Connector(this.#host, this.#task, this.#target())
@@ -136,6 +139,7 @@ export class Acquisition {
 
   #runEstablishment(establishment: Establishment, now: number): FilterStatus {
     const status = establishment.run(now)
+    if (status !== FilterStatus.PENDING) this.#describeTls()
     if (status === FilterStatus.DONE) {
       if (this.#plan.route.tls !== null) this.#info.appConnectTime = this.#info.since(now)
       this.#establishment = null
@@ -144,6 +148,15 @@ export class Acquisition {
       this.failure = { code, message, cause: establishment.failure }
     }
     return status
+  }
+
+  #describeTls(): void {
+    const top = this.#lease?.connection?.stream.top
+    if (this.#plan.route.tls === null || !(top instanceof TlsFilter)) return
+    this.#info.tls = top.description
+    this.#info.verifyResult = top.verifyResult
+    if (!this.#settings.connection.certificateInfo) return
+    this.#info.certificates = top.certificates().map((der) => new PeerCertificate(der))
   }
 
   #fail(connector: Connector): FilterStatus {

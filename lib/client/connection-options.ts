@@ -34,4 +34,6 @@ export interface ConnectionOptions {
   connectTo?: readonly string[]
   /** How old a looked-up name may be. Default 60,000; 0: asked anew; Infinity: for ever. CURLOPT_DNS_CACHE_TIMEOUT. */
   dnsCacheTimeoutMs?: number
+  /** Keep the origin's certificates for `info.certificates`. Default false. CURLOPT_CERTINFO. */
+  certificateInfo?: boolean
 }

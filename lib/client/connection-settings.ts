@@ -48,6 +48,7 @@ export interface ConnectionSettings {
   readonly connectTo: readonly ConnectToEntry[]
   /** undefined: the name service's default. */
   readonly dnsCacheTimeoutMs: number | undefined
+  readonly certificateInfo: boolean
   /** What of it decides which peer is reached, and from where. */
   readonly poolKey: string
 }
@@ -87,6 +88,7 @@ export const CONNECTION_CHECKS: Readonly<Record<keyof ConnectionOptions, Check>>
   localPort: isInteger(0, PORT_MAX),
   connectTo: isConnectTo,
   dnsCacheTimeoutMs: isAge,
+  certificateInfo: isBoolean,
 }
 
 export const DEFAULT_REUSE: ReuseRules = { maxAgeMs: AGE_MAX_MS, maxLifetimeMs: LIFETIME_MAX_MS }
@@ -95,6 +97,7 @@ const DEFAULTS: ConnectionSettings = {
   socket: {},
   connectTo: [],
   dnsCacheTimeoutMs: undefined,
+  certificateInfo: false,
   poolKey: '',
 }
 
@@ -117,6 +120,7 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
     socket: { noDelay, keepAlive: keepAliveOf(options.keepAlive), localAddress: local },
     connectTo,
     dnsCacheTimeoutMs,
+    certificateInfo: options.certificateInfo ?? false,
     poolKey: keyOf(local, options.connectTo ?? []),
   }
 }

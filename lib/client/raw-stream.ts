@@ -23,6 +23,10 @@ export class RawStream {
     this.#stream = lease.connection?.stream as ByteStream
   }
 
+  get hasPending(): boolean {
+    return this.#stream.hasPending
+  }
+
   send(bytes: Uint8Array): number {
     this.#host.refuseInside('send')
     if (bytes.length === 0) return 0

@@ -2,6 +2,8 @@
  * What is known of a transfer, at any time (curl_easy_getinfo). Times are µs since it was added, 0 until the moment
  * came, in the order of curl's time line; sizes are bytes.
  */
+import type { PeerCertificate } from '../connection/peer-certificate.ts'
+import type { TlsDescription } from '../sys/tls.ts'
 import type { AuthScheme } from './authentication.ts'
 
 export class TransferInfo {
@@ -47,6 +49,12 @@ export class TransferInfo {
   /** CURLINFO_LOCAL_IP and _PORT. */
   localAddress = ''
   localPort = 0
+  /** What TLS agreed on with the origin; null before, and without TLS. */
+  tls: TlsDescription | null = null
+  /** Why the origin's chain of certificates does not hold: OpenSSL's number, 0 when it does. CURLINFO_SSL_VERIFYRESULT. */
+  verifyResult = 0
+  /** The origin's chain, its own certificate first, where certificateInfo asks for it. CURLINFO_CERTINFO. */
+  certificates: readonly PeerCertificate[] = []
   /** The descriptor of a raw transfer, -1 otherwise. CURLINFO_ACTIVESOCKET. */
   activeSocket = -1
   /** Of a WebSocket: the subprotocol that the server chose; '' for none. */
@@ -100,6 +108,9 @@ export class TransferInfo {
     this.bytesDelivered = 0
     this.conditionUnmet = false
     this.bytesSent = 0
+    this.tls = null
+    this.verifyResult = 0
+    this.certificates = []
     this.queueTime = 0
     this.nameLookupTime = 0
     this.connectTime = 0

@@ -120,6 +120,14 @@ export class Transfer implements Subject {
     return this.#rawStream('receive', into).receive(into)
   }
 
+  /**
+   * Raw transfers: bytes wait in the TLS layer that no readiness of the descriptor will announce, so call `receive`
+   * before waiting. false for every other transfer.
+   */
+  get hasPending(): boolean {
+    return this.#raw?.hasPending ?? false
+  }
+
   /** Raw transfers: FIN to the peer; receiving goes on. */
   shutdownWrite(): void {
     this.#rawStream('shutdownWrite').shutdownWrite()

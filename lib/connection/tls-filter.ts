@@ -84,6 +84,12 @@ export class TlsFilter implements Filter {
     return this.#description
   }
 
+  /** OpenSSL's verdict on the peer's chain: 0 when it holds, or when nobody looked. */
+  get verifyResult(): number {
+    if (this.#description !== null) return this.#description.verifyResult
+    return this.#state === State.FAILED ? this.#engine.failure.verifyResult : 0
+  }
+
   /** The peer's chain in DER, its own certificate first. */
   certificates(): Uint8Array[] {
     return this.#state === State.CLOSED ? [] : this.#engine.certificates()

@@ -41,9 +41,9 @@ describe('TLS sessions', () => {
     const sessions = new TlsSessions()
     released = 0
     for (let count = 0; count < 5; count++) sessions.put('a', ticket())
-    expect(released).toBe(1)
+    expect(released).toBe(0)
     sessions.take('a')
-    expect(released).toBe(1)
+    expect(released).toBe(0)
     sessions.put('a', session())
     expect(released).toBe(4)
     sessions.take('a')
@@ -53,15 +53,50 @@ describe('TLS sessions', () => {
     expect([released, sessions.size]).toEqual([6, 0])
   })
 
-  it('are bounded, per key and in all, and the key used longest ago goes first', () => {
+  it('are bounded per key, the oldest goes first', () => {
     const sessions = new TlsSessions()
-    for (let count = 0; count < 10; count++) sessions.put('a', ticket())
-    expect(sessions.size).toBe(4)
+    const [first, second] = [ticket(), ticket()]
+    for (const one of [first, second]) sessions.put('a', one)
+    for (let count = 0; count < 255; count++) sessions.put('a', ticket())
+    expect(sessions.size).toBe(256)
+    const all = [...sessions.entries()].map(([, session]) => session)
+    expect([all.includes(first), all.includes(second)]).toEqual([false, true])
+  })
+
+  it('are bounded by the number of keys, and the key used longest ago goes first', () => {
+    const sessions = new TlsSessions()
+    sessions.put('a', session())
     for (let key = 0; key < 99; key++) sessions.put(`k${key}`, session())
     sessions.put('a', ticket())
     sessions.put('new', session())
     expect(sessions.take('k0')).toBeNull()
     expect(sessions.take('a')).not.toBeNull()
     expect(sessions.take('k1')).not.toBeNull()
+  })
+
+  it('are bounded in all, at the expense of the key used longest ago', () => {
+    const sessions = new TlsSessions()
+    sessions.put('old', session())
+    for (let key = 0; key < 4; key++) {
+      for (let count = 0; count < 256; count++) sessions.put(`k${key}`, ticket())
+    }
+    expect(sessions.size).toBe(1024)
+    expect(sessions.take('old')).toBeNull()
+    sessions.put('new', session())
+    expect(sessions.size).toBe(1024)
+    const kept = [...sessions.entries()].map(([key]) => key)
+    expect([kept.filter((key) => key === 'k0').length, kept.at(-1)]).toEqual([255, 'new'])
+  })
+
+  it('are told one by one, and stay', () => {
+    const sessions = new TlsSessions()
+    const [first, second] = [ticket(), ticket()]
+    sessions.put('a', first)
+    sessions.put('a', second)
+    expect([...sessions.entries()]).toEqual([
+      ['a', first],
+      ['a', second],
+    ])
+    expect(sessions.size).toBe(2)
   })
 })
