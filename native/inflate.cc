@@ -32,6 +32,34 @@ struct Brotli {
              uint8_t** output, size_t* total);
 };
 
+// Of zstd's stable interface, for which Node ships no header either.
+struct ZstdInput {
+  const void* bytes;
+  size_t length;
+  size_t position;
+};
+struct ZstdOutput {
+  void* bytes;
+  size_t length;
+  size_t position;
+};
+using ZstdContext = struct ZSTD_DCtx_s;
+constexpr int kZstdWindowLogMax = 100;  // ZSTD_d_windowLogMax
+constexpr int kZstdResetSession = 1;    // ZSTD_reset_session_only
+constexpr int kZstdNoMemory = 64;       // ZSTD_error_memory_allocation
+// Of a content coding the window is at most 8 MiB (RFC 9659).
+constexpr int kZstdWindowLog = 23;
+
+struct Zstd {
+  ZstdContext* (*create)();
+  size_t (*destroy)(ZstdContext* context);
+  size_t (*set)(ZstdContext* context, int parameter, int value);
+  size_t (*reset)(ZstdContext* context, int directive);
+  size_t (*run)(ZstdContext* context, ZstdOutput* output, ZstdInput* input);
+  unsigned (*is_error)(size_t result);
+  int (*error_of)(size_t result);
+};
+
 template <class Function>
 bool Find(const char* name, Function* function) {
   *function = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
@@ -51,6 +79,16 @@ const Brotli* FindBrotli() {
                             Find("BrotliDecoderDestroyInstance", &brotli.destroy) &&
                             Find("BrotliDecoderDecompressStream", &brotli.run);
   return found ? &brotli : nullptr;
+}
+
+const Zstd* FindZstd() {
+  static Zstd zstd;
+  static const bool found =
+      Find("ZSTD_createDCtx", &zstd.create) && Find("ZSTD_freeDCtx", &zstd.destroy) &&
+      Find("ZSTD_DCtx_setParameter", &zstd.set) && Find("ZSTD_DCtx_reset", &zstd.reset) &&
+      Find("ZSTD_decompressStream", &zstd.run) && Find("ZSTD_isError", &zstd.is_error) &&
+      Find("ZSTD_getErrorCode", &zstd.error_of);
+  return found ? &zstd : nullptr;
 }
 
 class ZlibInflater : public Inflater {
@@ -141,8 +179,44 @@ class BrotliInflater : public Inflater {
   BrotliState* state_ = nullptr;
 };
 
+class ZstdInflater : public Inflater {
+ public:
+  explicit ZstdInflater(const Zstd& zstd) : zstd_(zstd) {}
+
+  ~ZstdInflater() override { zstd_.destroy(context_); }
+
+  bool Open() {
+    context_ = zstd_.create();
+    return context_ != nullptr &&
+           zstd_.is_error(zstd_.set(context_, kZstdWindowLogMax, kZstdWindowLog)) == 0;
+  }
+
+  // One frame, or one that is to be skipped.
+  InflateStatus Run(InflateStep* step) override {
+    ZstdInput input = {step->input, step->input_length, 0};
+    ZstdOutput output = {step->output, step->output_length, 0};
+    size_t result = zstd_.run(context_, &output, &input);
+    step->input += input.position;
+    step->input_length -= input.position;
+    step->output += output.position;
+    step->output_length -= output.position;
+    if (zstd_.is_error(result) != 0) {
+      return zstd_.error_of(result) == kZstdNoMemory ? InflateStatus::kNoMemory
+                                                     : InflateStatus::kInvalid;
+    }
+    if (result == 0) return InflateStatus::kEnd;
+    return step->output_length == 0 ? InflateStatus::kOutputFull : InflateStatus::kNeedsInput;
+  }
+
+  bool Reset() override { return zstd_.is_error(zstd_.reset(context_, kZstdResetSession)) == 0; }
+
+ private:
+  const Zstd& zstd_;
+  ZstdContext* context_ = nullptr;
+};
+
 bool FormatOf(int32_t number, InflateFormat* format) {
-  if (number < 1 || number > static_cast<int32_t>(InflateFormat::kBrotli)) return false;
+  if (number < 1 || number > static_cast<int32_t>(InflateFormat::kZstd)) return false;
   *format = static_cast<InflateFormat>(number);
   return true;
 }
@@ -150,7 +224,9 @@ bool FormatOf(int32_t number, InflateFormat* format) {
 }  // namespace
 
 bool Inflater::Knows(InflateFormat format) {
-  return format == InflateFormat::kBrotli ? FindBrotli() != nullptr : FindZlib() != nullptr;
+  if (format == InflateFormat::kBrotli) return FindBrotli() != nullptr;
+  if (format == InflateFormat::kZstd) return FindZstd() != nullptr;
+  return FindZlib() != nullptr;
 }
 
 std::unique_ptr<Inflater> Inflater::Create(InflateFormat format) {
@@ -159,6 +235,11 @@ std::unique_ptr<Inflater> Inflater::Create(InflateFormat format) {
     auto brotli = std::make_unique<BrotliInflater>(*FindBrotli());
     if (!brotli->Open()) return nullptr;
     return brotli;
+  }
+  if (format == InflateFormat::kZstd) {
+    auto zstd = std::make_unique<ZstdInflater>(*FindZstd());
+    if (!zstd->Open()) return nullptr;
+    return zstd;
   }
   auto zlib = std::make_unique<ZlibInflater>(*FindZlib());
   if (!zlib->Open(format)) return nullptr;

@@ -1,5 +1,6 @@
-// Decoders of compressed bytes: the zlib and the brotli inside the Node binary, found by name when
-// first asked for, so that the addon also loads where one of them is missing.
+// Decoders of compressed bytes: the zlib, the brotli and, since Node 22.15, the zstd inside the
+// Node binary, found by name when first asked for, so that the addon also loads where one is
+// missing.
 #ifndef SOCKMUX_INFLATE_H_
 #define SOCKMUX_INFLATE_H_
 
@@ -10,7 +11,7 @@
 namespace sockmux {
 
 // InflateFormat in lib/sys/inflate.ts.
-enum class InflateFormat { kGzip = 1, kZlib = 2, kRaw = 3, kBrotli = 4 };
+enum class InflateFormat { kGzip = 1, kZlib = 2, kRaw = 3, kBrotli = 4, kZstd = 5 };
 
 // InflateStatus in lib/sys/inflate.ts.
 enum class InflateStatus {

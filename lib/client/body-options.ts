@@ -7,7 +7,8 @@ import type { Form } from './form.ts'
 export interface BodyOptions {
   /**
    * Codings to ask for and to undo: '' is all that can be undone here, otherwise a list as 'gzip, br' of gzip, deflate,
-   * br and identity. Default: nothing is asked for, and what comes is told as it is. CURLOPT_ACCEPT_ENCODING.
+   * br, zstd (Node 22.15 and later) and identity. Default: nothing is asked for, and what comes is told as it is.
+   * CURLOPT_ACCEPT_ENCODING.
    */
   acceptEncoding?: string
   /** false: asked for, but told as it came. Default true. CURLOPT_HTTP_CONTENT_DECODING. */

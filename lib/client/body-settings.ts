@@ -67,7 +67,7 @@ const isForm: Check = (option, value) => {
 const isCodings: Check = (option, value) => {
   isText(option, value)
   if (acceptedCodings(value as string, defaults.inflateProvider) === null) {
-    throw wrongRange(option, "'' or a list of gzip, deflate, br and identity", value)
+    throw wrongRange(option, "'' or a list of gzip, deflate, br, zstd where Node has it, and identity", value)
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { InflateFormat, type InflateProvider } from '../sys/inflate.ts'
 
-export const ContentCoding = { GZIP: 'gzip', DEFLATE: 'deflate', BROTLI: 'br' } as const
+export const ContentCoding = { GZIP: 'gzip', DEFLATE: 'deflate', BROTLI: 'br', ZSTD: 'zstd' } as const
 export type ContentCoding = (typeof ContentCoding)[keyof typeof ContentCoding]
 
 /** Codings of one body: curl's limit. */
@@ -15,10 +15,12 @@ const ALIASES: Readonly<Record<string, ContentCoding>> = {
   'x-gzip': 'gzip',
   deflate: 'deflate',
   br: 'br',
+  zstd: 'zstd',
 }
 
 function canUndo(provider: InflateProvider, coding: ContentCoding): boolean {
   if (coding === 'br') return provider.knows(InflateFormat.BROTLI)
+  if (coding === 'zstd') return provider.knows(InflateFormat.ZSTD)
   return provider.knows(InflateFormat.GZIP)
 }
 

@@ -2,8 +2,9 @@
  * Undoes the content codings of one body, last applied first, as its bytes arrive.
  *   receive(bytes, start, end)   lends bytes; they must stay until next() says NEED_MORE, or hold() copied them
  *   next()                       the next piece of what they mean, in `output` up to `made`
- * Members of a gzip file follow one another (RFC 1952 §2.2). What else stands behind the end of a stream is passed
- * over, as browsers do. 'deflate' is zlib's format, or the bare one that some servers send under that name.
+ * Members of a gzip file follow one another (RFC 1952 §2.2), and so do the frames of zstd (RFC 8878 §3). What else
+ * stands behind the end of a stream is passed over, as browsers do. 'deflate' is zlib's format, or the bare one that
+ * some servers send under that name.
  */
 import { InflateFormat, type InflateProvider, InflateStatus, type InflateStream } from '../sys/inflate.ts'
 import type { ContentCoding } from './content-coding.ts'
@@ -14,6 +15,9 @@ export type DecodeStatus = (typeof DecodeStatus)[keyof typeof DecodeStatus]
 /** Output of a stage that is not the last. */
 const STAGE_BYTES = 16 * 1024
 const GZIP_FIRST_BYTE = 0x1f
+/** Of a frame, and of one that says nothing. */
+const ZSTD_FIRST_BYTE = 0x28
+const ZSTD_SKIPPABLE = 0x50
 const NOTHING = new Uint8Array(0)
 
 export class ContentDecoder {
@@ -69,6 +73,14 @@ export class ContentDecoder {
       stage.lend(source.output, 0, source.made)
     }
   }
+}
+
+/** Of 'deflate' it is looked for in the first bytes. */
+const FORMATS: Readonly<Record<ContentCoding, InflateFormat>> = {
+  gzip: InflateFormat.GZIP,
+  deflate: InflateFormat.ZLIB,
+  br: InflateFormat.BROTLI,
+  zstd: InflateFormat.ZSTD,
 }
 
 /** One coding. */
@@ -139,16 +151,16 @@ class Stage {
     this.#ended = true
   }
 
-  /** True when another gzip member begins here. */
+  /** True when another gzip member or zstd frame begins here. */
   #beginMember(): boolean {
-    if (this.#coding !== 'gzip' || this.#input[this.#at] !== GZIP_FIRST_BYTE) return false
+    if (!mayFollow(this.#coding, this.#input[this.#at] as number)) return false
     this.#ended = false
     return this.#stream?.reset() ?? false
   }
 
   /** DATA: the stream is open. */
   #open(): DecodeStatus {
-    let format: InflateFormat = this.#coding === 'br' ? InflateFormat.BROTLI : InflateFormat.GZIP
+    let format: InflateFormat = FORMATS[this.#coding]
     if (this.#coding === 'deflate') {
       if (this.#lead === null) {
         this.#lead = Uint8Array.of(this.#input[this.#at++] as number)
@@ -168,6 +180,12 @@ class Stage {
     }
     return DecodeStatus.DATA
   }
+}
+
+/** Whether a byte can begin another member of that coding. */
+function mayFollow(coding: ContentCoding, byte: number): boolean {
+  if (coding === 'gzip') return byte === GZIP_FIRST_BYTE
+  return coding === 'zstd' && (byte === ZSTD_FIRST_BYTE || (byte & 0xf0) === ZSTD_SKIPPABLE)
 }
 
 /** RFC 1950 §2.2: method 8, a window of at most 32 KiB, and a multiple of 31. */

@@ -9,6 +9,8 @@ export const InflateFormat = {
   /** Deflate without a wrapper. */
   RAW: 3,
   BROTLI: 4,
+  /** One frame. */
+  ZSTD: 5,
 } as const
 export type InflateFormat = (typeof InflateFormat)[keyof typeof InflateFormat]
 

@@ -401,7 +401,7 @@ class NativeInflateStream implements InflateStream {
   }
 }
 
-/** The zlib and the brotli inside the Node binary. */
+/** The zlib, the brotli and, since Node 22.15, the zstd inside the Node binary. */
 export const inflateProvider: InflateProvider = {
   knows: (format: InflateFormat) => addon.inflateKnows(format) === 1,
   open: (format: InflateFormat) => {

@@ -2,12 +2,14 @@ import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import type { TransferOptions } from '../../lib/index.ts'
 import { contentText, encode } from '../sim/content.ts'
+import { zstdCompressSync } from '../support/zstd.ts'
 import { SimulatedBench } from './bench.ts'
 import { scenario } from './drivers.ts'
 import { Fetch, fetchAll, fetchOne, readMessages } from './fetches.ts'
 import { serveScript } from './scripted.ts'
 
 const CODINGS = ['gzip', 'deflate', 'deflate-raw', 'br', 'gzip+br', 'br+gzip+deflate']
+if (zstdCompressSync !== null) CODINGS.push('zstd', 'zstd+gzip')
 
 scenario('undoes each coding, and several one upon the other', async (bench) => {
   const paths = CODINGS.flatMap((codings) => [0, 1, 300_000].map((length) => ({ codings, length })))
@@ -24,7 +26,9 @@ scenario('undoes each coding, and several one upon the other', async (bench) => 
     expect(transfer.info.bytesReceived).toBe(encode(codings, contentText(length)).length)
   }
   const { requests, connections } = await bench.look()
-  expect(requests[0]?.headers.get('accept-encoding')).toBe('gzip, deflate, br')
+  expect(requests[0]?.headers.get('accept-encoding')).toBe(
+    `gzip, deflate, br${zstdCompressSync === null ? '' : ', zstd'}`,
+  )
   expect(connections).toBeLessThanOrEqual(paths.length)
 })
 
@@ -91,6 +95,27 @@ it('reads the members of a gzip file one after the other, and passes over junk b
     expect(fetch.outcome).toBe('OK')
     expect(fetch.body.equals(text)).toBe(true)
   }
+})
+
+it('reads the frames of zstd one after the other, or says that this Node cannot', async () => {
+  const fields = 'content-encoding: zstd'
+  if (zstdCompressSync === null) {
+    expect((await answeredWith(fields, text)).outcome).toBe('BAD_CONTENT_ENCODING')
+    return
+  }
+  const frame = zstdCompressSync(text)
+  const skippable = Buffer.of(0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3)
+  const several = await answeredWith(fields, Buffer.concat([skippable, frame, skippable, frame, Buffer.from('junk')]))
+  expect(several.outcome).toBe('OK')
+  expect(several.body.equals(Buffer.concat([text, text]))).toBe(true)
+  for (const broken of [frame.subarray(0, -3), Buffer.concat([frame, frame.subarray(0, 9)]), Buffer.from('none')]) {
+    expect((await answeredWith(fields, broken)).outcome).toBe('BAD_CONTENT_ENCODING')
+  }
+  const zeros = zstdCompressSync(Buffer.alloc(40_000_000))
+  expect((await answeredWith(fields, zeros)).outcome).toBe('TOO_LARGE')
+  // A window beyond what RFC 9659 allows takes memory before a byte is told.
+  const greedy = Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa0, 0x01, 0x00, 0x00)
+  expect((await answeredWith(fields, greedy)).outcome).toBe('BAD_CONTENT_ENCODING')
 })
 
 it.each([

@@ -2,15 +2,21 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { describe, expect, it } from 'vitest'
 import { InflateFormat, InflateStatus, type InflateStream } from '../../lib/sys/inflate.ts'
 import { inflateProvider } from '../../lib/sys/native.ts'
+import { zstdCompressSync } from '../support/zstd.ts'
 
 const text = Buffer.from(Array.from({ length: 5000 }, (_, line) => `line ${line * 7919}\n`).join(''))
-const encoded: Record<keyof typeof InflateFormat, Buffer> = {
+const encoded: Record<string, Buffer> = {
   GZIP: gzipSync(text),
   ZLIB: deflateSync(text),
   RAW: deflateRawSync(text),
   BROTLI: brotliCompressSync(text),
+  ...(zstdCompressSync === null ? {} : { ZSTD: zstdCompressSync(text) }),
 }
-const formats = Object.keys(InflateFormat) as (keyof typeof InflateFormat)[]
+const formats = Object.keys(encoded) as (keyof typeof InflateFormat)[]
+
+function bytesOf(name: keyof typeof InflateFormat): Buffer {
+  return encoded[name] as Buffer
+}
 
 function open(name: keyof typeof InflateFormat): InflateStream {
   const stream = inflateProvider.open(InflateFormat[name])
@@ -43,7 +49,7 @@ describe.each(formats)('a stream of %s', (name) => {
       [13, 11],
     ] as const) {
       const stream = open(name)
-      const [status, bytes] = undo(stream, encoded[name], piece, room)
+      const [status, bytes] = undo(stream, bytesOf(name), piece, room)
       stream.close()
       expect(status).toBe(InflateStatus.END)
       expect(bytes.equals(text)).toBe(true)
@@ -52,10 +58,10 @@ describe.each(formats)('a stream of %s', (name) => {
 
   it('leaves what stands behind its end, and serves again after a reset', () => {
     const stream = open(name)
-    const twice = Buffer.concat([encoded[name], encoded[name]])
+    const twice = Buffer.concat([bytesOf(name), bytesOf(name)])
     const output = new Uint8Array(text.length)
     expect(stream.run(twice, 0, twice.length, output)).toBe(InflateStatus.END)
-    expect(stream.used).toBe(encoded[name].length)
+    expect(stream.used).toBe(bytesOf(name).length)
     expect(stream.reset()).toBe(true)
     expect(stream.run(twice, stream.used, twice.length, output)).toBe(InflateStatus.END)
     expect(Buffer.from(output).equals(text)).toBe(true)
@@ -64,7 +70,7 @@ describe.each(formats)('a stream of %s', (name) => {
 
   it('wants more of what was cut off', () => {
     const stream = open(name)
-    const [status, bytes] = undo(stream, encoded[name].subarray(0, -9), 1e6, 1e6)
+    const [status, bytes] = undo(stream, bytesOf(name).subarray(0, -9), 1e6, 1e6)
     expect(status).toBe(InflateStatus.NEEDS_INPUT)
     expect(text.subarray(0, bytes.length).equals(bytes)).toBe(true)
     stream.close()
@@ -82,8 +88,11 @@ describe('arguments', () => {
   const output = new Uint8Array(10)
 
   it('says which formats it knows', () => {
-    expect(formats.map((name) => inflateProvider.knows(InflateFormat[name]))).toEqual([true, true, true, true])
-    expect(inflateProvider.knows(5 as InflateFormat)).toBe(false)
+    for (const [name, format] of Object.entries(InflateFormat)) {
+      expect(inflateProvider.knows(format), name).toBe(name !== 'ZSTD' || zstdCompressSync !== null)
+    }
+    if (zstdCompressSync === null) expect(() => inflateProvider.open(InflateFormat.ZSTD)).toThrow(RangeError)
+    expect(inflateProvider.knows(6 as InflateFormat)).toBe(false)
     expect(() => inflateProvider.open(0 as InflateFormat)).toThrow(RangeError)
     expect(() => inflateProvider.open('gzip' as unknown as InflateFormat)).toThrow(TypeError)
   })

@@ -5,6 +5,7 @@
  *   /dated/N             that text, last modified at DATED, whatever the conditions of the request say
  */
 import { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import { zstdCompressSync } from '../support/zstd.ts'
 import type { DialogueAnswer } from './dialogue.ts'
 import type { OriginRequest } from './request-parser.ts'
 
@@ -16,6 +17,7 @@ const ENCODERS: Readonly<Record<string, (bytes: Uint8Array) => Uint8Array>> = {
   'deflate-raw': deflateRawSync,
   // Its best quality takes seconds.
   br: (bytes) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
+  ...(zstdCompressSync === null ? {} : { zstd: zstdCompressSync }),
 }
 
 /** Text that is easily compressed. */
