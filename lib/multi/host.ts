@@ -54,6 +54,8 @@ export interface Host {
   /** Opens and closes an entry of its own, for calls on what belongs to a Multi. */
   enter(name: string): void
   leave(): void
+  /** Runs when no callback is on the stack any more (invariant 6). */
+  defer(operation: () => void): void
   facility<T>(facility: Facility<T>): T
   /** The machine starts in the next pass. */
   spawn(machine: Machine): Task

@@ -5,12 +5,13 @@
  */
 import { TransferError } from '../base/errors.ts'
 import type { ResponseHead, TransferOptions } from '../client/transfer-options.ts'
+import { engineOf } from '../multi/multi.ts'
+import { type Settleable, type SettlementDesk, settlementDesk } from '../multi/settlement.ts'
 import { HeaderList } from '../wire/http1/header-list.ts'
 import { type Abortable, AbortWatch } from './abort-watch.ts'
 import { BodyBuffer } from './body-buffer.ts'
 import type { PreparedRequest } from './request-options.ts'
 import { type AnyMulti, RequestTransfer, type TransferOwner } from './request-transfer.ts'
-import { type Settleable, type SettlementDesk, settlementDesk } from './settlement.ts'
 import { type UploadOwner, UploadSource } from './upload-source.ts'
 
 /** Body bytes held for a reader who does not read; beyond them the transfer is paused. */
@@ -82,7 +83,7 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
   /** Throws what is wrong with the options. Nothing is begun yet. */
   constructor(multi: AnyMulti, prepared: PreparedRequest, resolve: Answer, reject: Reject) {
     this.#multi = multi
-    this.#desk = settlementDesk(multi)
+    this.#desk = settlementDesk(engineOf(multi))
     this.#resolve = resolve
     this.#reject = reject
     const { transferOptions, pieces } = prepared

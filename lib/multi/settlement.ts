@@ -3,39 +3,38 @@
  * Node runs microtasks once the outermost callback has returned, so by then every loop's call into the engine has
  * unwound. Should somebody run them earlier, inside a callback, what is due waits until the engine is left.
  */
-import type { Engine } from '../multi/engine.ts'
-import { engineOf } from '../multi/multi.ts'
-import type { AnyMulti } from './request-transfer.ts'
+import type { Host } from './host.ts'
 
 export interface Settleable {
   /** Must not throw. */
   settle(): void
 }
 
-const NOW = Promise.resolve()
-const desks = new WeakMap<Engine, SettlementDesk>()
+type SettlementHost = Pick<Host, 'isInside' | 'closed' | 'defer'>
 
-/** The desk of that Multi. */
-export function settlementDesk(multi: AnyMulti): SettlementDesk {
-  const engine = engineOf(multi)
-  let desk = desks.get(engine)
+const NOW = Promise.resolve()
+const desks = new WeakMap<SettlementHost, SettlementDesk>()
+
+/** The desk of that Multi. It outlives the Multi, whose end settles promises as well. */
+export function settlementDesk(host: SettlementHost): SettlementDesk {
+  let desk = desks.get(host)
   if (desk === undefined) {
-    desk = new SettlementDesk(engine)
-    desks.set(engine, desk)
+    desk = new SettlementDesk(host)
+    desks.set(host, desk)
   }
   return desk
 }
 
 export class SettlementDesk {
-  readonly #engine: Engine
+  readonly #host: SettlementHost
   #due: Settleable[] = []
   #spare: Settleable[] = []
   #isArmed = false
   readonly #settleDue = (): void => this.#settle()
   readonly #armAgain = (): void => void NOW.then(this.#settleDue)
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(host: SettlementHost) {
+    this.#host = host
   }
 
   /** One microtask serves all that come until it runs. */
@@ -47,9 +46,9 @@ export class SettlementDesk {
   }
 
   #settle(): void {
-    const engine = this.#engine
-    if (engine.isInside && !engine.closed) {
-      engine.defer(this.#armAgain)
+    const host = this.#host
+    if (host.isInside && !host.closed) {
+      host.defer(this.#armAgain)
       return
     }
     this.#isArmed = false
