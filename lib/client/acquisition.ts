@@ -61,8 +61,9 @@ export class Acquisition {
   }
 
   run(now: number): FilterStatus {
-    if (this.#establishment !== null) return this.#runEstablishment(this.#establishment, now)
+    // Before the establishment, which waits for a second connection when both are there.
     if (this.#connector !== null) return this.#runConnector(this.#connector, now)
+    if (this.#establishment !== null) return this.#runEstablishment(this.#establishment, now)
     const lease = this.#requestLease(now)
     if (lease.state === LeaseState.WAITING) return FilterStatus.PENDING
     this.#info.queueTime = this.#info.since(now)
@@ -71,9 +72,7 @@ export class Acquisition {
       this.#describeTls()
       return FilterStatus.DONE
     }
-    this.#connector = new Connector(this.#host, this.#task, this.#target())
-    this.#connector.start(now)
-    return this.#runConnector(this.#connector, now)
+    return this.#connect(now)
   }
 
   /** The lease with its connection, once, after DONE: whoever takes it must give it back to the pool. */
@@ -95,15 +94,17 @@ export class Acquisition {
 
   /** Waiting for a slot or a name: the pool or the name service will mark the task dirty. */
   get dormant(): boolean {
-    if (this.#establishment !== null) return this.#establishment.dormant
-    return this.#connector === null ? this.#lease?.state === LeaseState.WAITING : this.#connector.phase === 'resolving'
+    if (this.#connector !== null) return this.#connector.phase === 'resolving'
+    return this.#establishment?.dormant ?? this.#lease?.state === LeaseState.WAITING
   }
 
   /** What it is at, in the words of curl's timeouts; `elapsed` goes in between. */
   describe(elapsed: string): string {
+    if (this.#connector !== null) {
+      return `${this.#connector.phase === 'resolving' ? 'Resolving' : 'Connection'} timed out ${elapsed}`
+    }
     if (this.#establishment !== null) return `${this.#establishment.phase} timed out ${elapsed}`
-    if (this.#connector === null) return `Connection timed out ${elapsed} while waiting for a free connection`
-    return `${this.#connector.phase === 'resolving' ? 'Resolving' : 'Connection'} timed out ${elapsed}`
+    return `Connection timed out ${elapsed} while waiting for a free connection`
   }
 
   /** Idempotent; a lease that was taken is not touched. */
@@ -121,6 +122,12 @@ export class Acquisition {
     return this.#lease
   }
 
+  #connect(now: number): FilterStatus {
+    this.#connector = new Connector(this.#host, this.#task, this.#target())
+    this.#connector.start(now)
+    return this.#runConnector(this.#connector, now)
+  }
+
   #runConnector(connector: Connector, now: number): FilterStatus {
     const status = connector.run(now)
     if (connector.nameResolvedAt >= 0) this.#info.nameLookupTime = this.#info.since(connector.nameResolvedAt)
@@ -131,9 +138,11 @@ export class Acquisition {
     this.#info.connectTime = this.#info.since(now)
     const stream = new ByteStream(this.#host, connector.take(), now)
     this.#host.facility(connectionPool).opened(this.#lease as Lease, stream)
-    const { route, url } = this.#plan
+    const { route } = this.#plan
     if (route.tls === null && route.proxy === null && route.proxyHeaderVersion === null) return FilterStatus.DONE
-    this.#establishment = new Establishment(this.#host, this.#task, stream, route, url, this.#settings)
+    if (this.#establishment === null) {
+      this.#establishment = new Establishment(this.#host, this.#task, stream, this.#plan, this.#settings, this.#info)
+    } else this.#establishment.restart(stream)
     return this.#runEstablishment(this.#establishment, now)
   }
 
@@ -144,6 +153,10 @@ export class Acquisition {
       if (this.#plan.route.tls !== null) this.#info.appConnectTime = this.#info.since(now)
       this.#establishment = null
     } else if (status === FilterStatus.FAILED) {
+      if (establishment.needsConnection) {
+        this.#host.facility(connectionPool).replace(this.#lease as Lease)
+        return this.#connect(now)
+      }
       const { code, message } = establishment.failure as TransferError
       this.failure = { code, message, cause: establishment.failure }
     }

@@ -50,6 +50,13 @@ class ConnectionPool {
     return connection
   }
 
+  /** The connection of a lease turned out to be of no use; its place is kept for another one. */
+  replace(lease: Lease): void {
+    lease.connection?.close()
+    lease.connection = null
+    lease.state = LeaseState.PERMIT
+  }
+
   /** The exchange is over; a connection that cannot be used again is closed. */
   giveBack(lease: Lease, reusable: boolean, now: number): void {
     const { connection, origin } = lease

@@ -15,7 +15,7 @@ import type { ByteStream } from '../connection/stream.ts'
 import { tlsService } from '../connection/tls-service.ts'
 import type { TlsSettings } from '../connection/tls-settings.ts'
 import { upgradeToTls } from '../connection/tls-upgrade.ts'
-import { TunnelFilter } from '../connection/tunnel-filter.ts'
+import { type HeadListener, TunnelFilter } from '../connection/tunnel-filter.ts'
 import type { Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
@@ -24,7 +24,9 @@ import { parseAuthChallenges } from '../wire/auth-challenge.ts'
 import type { ParsedUrl } from '../wire/url.ts'
 import { AUTH_SCHEMES, Authentication } from './authentication.ts'
 import { findConnectTo } from './connection-settings.ts'
+import type { RequestPlan } from './request-plan.ts'
 import type { Route } from './route.ts'
+import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 
 /** What is offered within TLS. */
@@ -35,30 +37,53 @@ type Stage = (typeof Stage)[keyof typeof Stage]
 
 export class Establishment {
   failure: TransferError | null = null
+  /** FAILED, but the proxy would take another answer on a new connection: `restart` with one. */
+  needsConnection = false
   readonly #host: Host
   readonly #task: Task
-  readonly #stream: ByteStream
+  #stream: ByteStream
   readonly #route: Route
   readonly #url: ParsedUrl
   readonly #settings: TransferSettings
+  readonly #info: TransferInfo
   /** Whom the proxy is asked for. */
   readonly #destination: { readonly host: string; readonly port: number }
   readonly #proxyAuthentication: Authentication | null
   #layer: TunnelFilter | SocksFilter | null = null
   #stage: Stage = Stage.SOCKET
+  /** What the tunnel is asked for with. */
+  #authorization: string | null
 
-  constructor(host: Host, task: Task, stream: ByteStream, route: Route, url: ParsedUrl, settings: TransferSettings) {
+  constructor(
+    host: Host,
+    task: Task,
+    stream: ByteStream,
+    { route, url }: Pick<RequestPlan, 'route' | 'url'>,
+    settings: TransferSettings,
+    info: TransferInfo,
+  ) {
     this.#host = host
     this.#task = task
     this.#stream = stream
     this.#route = route
     this.#url = url
     this.#settings = settings
+    this.#info = info
     const { connection, http } = settings
     this.#destination = findConnectTo(connection.connectTo, url.host, url.port) ?? url
     const { proxy } = route
     this.#proxyAuthentication =
       proxy === null || proxy.username === '' ? null : new Authentication(AUTH_SCHEMES, proxy, null, http.randomBytes)
+    this.#authorization = proxy === null ? null : basicProxyAuthorization(proxy)
+  }
+
+  /** Once more from the socket on, with what was learned. */
+  restart(stream: ByteStream): void {
+    this.#stream = stream
+    this.#stage = Stage.SOCKET
+    this.#layer = null
+    this.failure = null
+    this.needsConnection = false
   }
 
   run(now: number): FilterStatus {
@@ -128,7 +153,8 @@ export class Establishment {
       port,
       tunnel,
       headers: proxyHeaders,
-      authorization: basicProxyAuthorization(proxy),
+      authorization: this.#authorization,
+      onHead: this.#onHead(),
       family: ipVersion,
       addresses: findResolveEntry(resolve, host, port),
       ...(maxAge === undefined ? {} : { nameMaxAgeMs: maxAge }),
@@ -152,21 +178,31 @@ export class Establishment {
     return result instanceof TransferError ? result : null
   }
 
-  /** A 407 on a tunnel: asked again on the same connection, with an answer to its challenge. */
+  /** A 407 on a tunnel: asked again with an answer to its challenge; true when on the same connection. */
   #answerChallenge(): boolean {
     const failure = this.#stream.failure
+    const layer = this.#layer
+    if (!(failure instanceof TunnelError && layer instanceof TunnelFilter) || failure.status !== 407) return false
+    // The connection broke before the answer was out.
+    this.needsConnection = layer.hasUnsentRetry
+    if (layer.hasUnsentRetry || !this.#authorize(failure)) return false
+    this.needsConnection = !failure.reusable
+    if (failure.reusable) layer.retry(this.#authorization as string)
+    return failure.reusable
+  }
+
+  #authorize(failure: TunnelError): boolean {
     const authentication = this.#proxyAuthentication
-    if (!(failure instanceof TunnelError) || failure.status !== 407 || !failure.reusable || authentication === null) {
-      return false
-    }
-    if (!(this.#layer instanceof TunnelFilter) || !authentication.answer(parseAuthChallenges(failure.challenges))) {
-      return false
-    }
+    if (authentication === null || !authentication.answer(parseAuthChallenges(failure.challenges))) return false
     const { host, port } = this.#destination
-    const authorization = authentication.authorization('CONNECT', formatHostPort(host, port))
-    if (authorization === null) return false
-    this.#layer.retry(authorization)
-    return true
+    const refused = this.#authorization
+    this.#authorization = authentication.authorization('CONNECT', formatHostPort(host, port))
+    return this.#authorization !== null && this.#authorization !== refused
+  }
+
+  #onHead(): HeadListener | null {
+    const { onDebug } = this.#settings
+    return onDebug === null ? null : (kind, head) => onDebug(kind, head, this.#info)
   }
 
   #fail(failure: Error | null): FilterStatus {

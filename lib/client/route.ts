@@ -66,16 +66,21 @@ interface SocketChoice {
   readonly unixSocketPath?: string | null
 }
 
+/** Where a request is sent that is meant for that host and port; null: there. */
+export type FindDestination = (host: string, port: number) => { readonly host: string; readonly port: number } | null
+
 /** Finds routes by the options of one transfer, which have passed ROUTE_CHECKS. */
 export class Router {
   readonly #options: RouteOptions & SocketChoice
+  readonly #destinationOf: FindDestination
   readonly #tls: TlsSettings
   readonly #proxyTls: TlsSettings
   readonly #proxyHeaders: readonly (readonly [string, string])[]
 
   /** Throws TypeError or RangeError. */
-  constructor(options: RouteOptions & SocketChoice) {
+  constructor(options: RouteOptions & SocketChoice, destinationOf: FindDestination = () => null) {
     this.#options = options
+    this.#destinationOf = destinationOf
     const given = Object.keys(TLS_CHECKS).filter((name) => options[name as keyof RouteOptions] !== undefined)
     const tls = Object.fromEntries(given.map((name) => [name, options[name as keyof RouteOptions]]))
     this.#tls = given.length === 0 ? DEFAULT_TLS : tlsSettings(tls)
@@ -95,9 +100,15 @@ export class Router {
       proxy,
       proxyTls: this.#proxyTls,
       proxyHeaders: this.#proxyHeaders,
-      tunnel: proxy !== null && needsTunnel(url, proxyTunnel ?? false),
+      tunnel: proxy !== null && (needsTunnel(url, proxyTunnel ?? false) || this.#isElsewhere(url)),
       proxyHeaderVersion: sendProxyHeader ?? null,
     }
+  }
+
+  /** A forwarding proxy goes where the URL says, so whoever wants to be led elsewhere needs a tunnel (as curl). */
+  #isElsewhere({ host, port }: ParsedUrl): boolean {
+    const destination = this.#destinationOf(host, port)
+    return destination !== null && (destination.host !== host || destination.port !== port)
   }
 }
 

@@ -19,7 +19,7 @@ import { isToken } from '../wire/http1/syntax.ts'
 import type { ParsedUrl } from '../wire/url.ts'
 import type { BodyFunction } from './body-function.ts'
 import { BODY_CHECKS, type BodySettings, bodySettings, withBodyFields } from './body-settings.ts'
-import { CONNECTION_CHECKS, type ConnectionSettings, connectionSettings } from './connection-settings.ts'
+import { CONNECTION_CHECKS, type ConnectionSettings, connectionSettings, findConnectTo } from './connection-settings.ts'
 import { firstHead, needsFollowUp } from './follow-up.ts'
 import { headerPairs } from './header-pairs.ts'
 import { HTTP_CHECKS, type HttpSettings, httpSettings } from './http-settings.ts'
@@ -166,7 +166,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   const fields = webSocket === null ? given : withUpgradeFields(given, webSocket)
   const headers = withBodyFields(fields, options, bodies.form, bodyLength)
   const connection = connectionSettings(options)
-  const router = new Router(options)
+  const router = new Router(options, (host, port) => findConnectTo(connection.connectTo, host, port))
   const route = router.routeTo(url)
   const poolKeyOf = (target: ParsedUrl, way: Route): string =>
     routeKey(way, target) + poolKey(options) + connection.poolKey

@@ -13,7 +13,7 @@ import type { Filter } from './filter.ts'
 import { isSocks, type ProxySettings } from './proxy-settings.ts'
 import { type SocksEngine, SocksFilter } from './socks-filter.ts'
 import type { ByteStream } from './stream.ts'
-import { TunnelFilter } from './tunnel-filter.ts'
+import { type HeadListener, TunnelFilter } from './tunnel-filter.ts'
 
 export interface ProxyRoute {
   readonly proxy: ProxySettings
@@ -26,6 +26,7 @@ export interface ProxyRoute {
   readonly authorization?: string | null
   readonly headers?: HeaderPairs
   readonly headBytesMax?: number
+  readonly onHead?: HeadListener | null
   /** For names that are looked up here although a SOCKS proxy connects. */
   readonly family?: IpFamily | null
   readonly addresses?: readonly SocketAddress[] | null

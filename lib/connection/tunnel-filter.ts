@@ -14,6 +14,8 @@ import { type Filter, FilterStatus } from './filter.ts'
 import { TunnelError, type TunnelResponse } from './proxy-error.ts'
 import { type HandshakeEngine, ProxyHandshake } from './proxy-handshake.ts'
 
+export type HeadListener = (kind: 'headOut' | 'headIn', head: string | Uint8Array) => void
+
 export interface TunnelOptions {
   /** Without brackets. */
   readonly host: string
@@ -24,6 +26,8 @@ export interface TunnelOptions {
   readonly headers?: HeaderPairs
   /** Default 300 KiB, as curl. */
   readonly headBytesMax?: number
+  /** Hears each head, as it was sent and as it came. */
+  readonly onHead?: HeadListener | null
 }
 
 /** No response head is shorter: 'HTTP/1.1 200' and two line feeds. */
@@ -48,12 +52,19 @@ export class TunnelFilter extends ProxyHandshake {
   #lineIsEmpty = false
   #drained = 0
   #nextRequest: Uint8Array | null = null
+  /** Of the request under way, until it is out. */
+  #untold: Uint8Array | null = null
 
   constructor(engine: HandshakeEngine, below: Filter, options: TunnelOptions) {
     super(engine, below)
     this.#options = options
     this.#reader = new ResponseReader(options.headBytesMax === undefined ? {} : { headBytesMax: options.headBytesMax })
     this.#begin(this.#request(options.authorization ?? null))
+  }
+
+  /** `retry` was called and its request is not out: nobody has judged it. */
+  get hasUnsentRetry(): boolean {
+    return this.#nextRequest !== null
   }
 
   /** After a TunnelError that is reusable: asks again, behind what is left of the refusal. Then `connect` goes on. */
@@ -72,6 +83,7 @@ export class TunnelFilter extends ProxyHandshake {
         const sent = this.flush()
         if (sent === 0) return FilterStatus.PENDING
         if (sent < 0) return this.#failSystem(sent, 'send', 'SEND_ERROR')
+        this.#tellRequest()
       } else if (this.#reader.nextEvent() === ResponseEvent.END) {
         if (!this.#beginAgain()) return this.#failDrain('sent more than its answer to CONNECT')
         continue
@@ -118,6 +130,7 @@ export class TunnelFilter extends ProxyHandshake {
       case ResponseEvent.NEED_MORE:
         return FilterStatus.PENDING
       case ResponseEvent.INFORMATIONAL:
+        this.#options.onHead?.('headIn', reader.headText)
         this.#headBytes = 0
         this.#lineIsEmpty = false
         return FilterStatus.PENDING
@@ -131,6 +144,7 @@ export class TunnelFilter extends ProxyHandshake {
   #judge(): FilterStatus {
     const { status, reason, httpVersion, headers, headText, keepAlive, chunked, contentLength } = this.#reader
     this.response = { status, reason, httpVersion, headers, headText }
+    this.#options.onHead?.('headIn', headText)
     if (status >= 200 && status < 300) return FilterStatus.DONE
     const isShort = chunked || (contentLength >= 0 && contentLength <= DRAIN_BYTES_MAX)
     const reusable = status === 407 && keepAlive && isShort
@@ -161,6 +175,7 @@ export class TunnelFilter extends ProxyHandshake {
     this.#stage = Stage.HEAD
     this.#headBytes = 0
     this.#lineIsEmpty = false
+    this.#untold = request
     this.offer(request)
   }
 
@@ -177,6 +192,12 @@ export class TunnelFilter extends ProxyHandshake {
       if (authorization === null || !/^proxy-authorization$/i.test(field[0])) fields.push(field)
     }
     return Buffer.from(requestHead('CONNECT', target, fieldLines(fields)), 'latin1')
+  }
+
+  #tellRequest(): void {
+    const head = this.#untold
+    this.#untold = null
+    if (head !== null) this.#options.onHead?.('headOut', head)
   }
 
   #failReader(): FilterStatus {
