@@ -1,7 +1,7 @@
 /** How a callback gives a request body, piece by piece. */
+import { PAUSE } from '../base/pause.ts'
 
-/** Returned by a body callback that has nothing now: sending rests until `resume('send')` (CURL_READFUNC_PAUSE). */
-export const PAUSE: unique symbol = Symbol('sockmux.PAUSE')
+export { PAUSE }
 
 /**
  * Gives the next bytes of a request body, at most `bytesMax` of them (a string counts in UTF-8); null at the end
