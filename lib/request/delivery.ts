@@ -3,13 +3,14 @@
  * by `settle`, later, off the engine's stack. Body bytes that nobody reads are held up to a bound, then the transfer is
  * paused. It never refers to its Response, so that one which nobody holds can be collected.
  */
+
+import { BodyBuffer } from '../base/body-buffer.ts'
 import { TransferError } from '../base/errors.ts'
 import type { ResponseHead, TransferOptions } from '../client/transfer-options.ts'
 import { engineOf } from '../multi/multi.ts'
 import { type Settleable, type SettlementDesk, settlementDesk } from '../multi/settlement.ts'
 import { HeaderList } from '../wire/http1/header-list.ts'
 import { type Abortable, AbortWatch } from './abort-watch.ts'
-import { BodyBuffer } from './body-buffer.ts'
 import type { PreparedRequest } from './request-options.ts'
 import { type AnyMulti, RequestTransfer, type TransferOwner } from './request-transfer.ts'
 import { type UploadOwner, UploadSource } from './upload-source.ts'

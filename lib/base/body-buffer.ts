@@ -2,7 +2,7 @@
  * Body bytes that arrived and that nobody has read yet, as copies of the library's borrowed views. Small pieces are put
  * together, so that memory follows the number of bytes. What is taken out belongs to whoever takes it.
  */
-import { Ring } from '../base/ring.ts'
+import { Ring } from './ring.ts'
 
 /** Pieces below it are put together. */
 const SMALL_BYTES = 4 * 1024
