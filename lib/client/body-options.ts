@@ -34,11 +34,17 @@ export interface BodyOptions {
   expect100?: boolean
   /** Longest wait for that word; then the body is sent all the same. Default 1000. CURLOPT_EXPECT_100_TIMEOUT_MS. */
   expect100TimeoutMs?: number
+  /**
+   * Go on sending a body although its answer came before the end, so that the connection can serve on. Default false:
+   * an early answer ends the sending, and the connection with it. CURLOPT_KEEP_SENDING_ON_ERROR.
+   */
+  keepSendingOnError?: boolean
   /** Byte ranges to ask for, as '0-499,1000-'; the server may ignore it, see `info.status`. CURLOPT_RANGE. */
   range?: string
   /**
    * Ask for the body from this byte on. RANGE_ERROR when the server begins elsewhere; nothing more to get is a success.
-   * Default 0. CURLOPT_RESUME_FROM_LARGE.
+   * With a body of the request: send that from this byte on, with Content-Range; a callback begins there itself, and
+   * bodyLength is that of the whole. Default 0. CURLOPT_RESUME_FROM_LARGE.
    */
   resumeFrom?: number
   /** Only when it was changed after that; see `info.conditionUnmet`. CURLOPT_TIMECONDITION, CURLOPT_TIMEVALUE_LARGE. */

@@ -7,6 +7,7 @@ import { defaults } from '../sys/defaults.ts'
 import type { BodyOptions } from './body-options.ts'
 import { acceptedCodings } from './content-coding.ts'
 import { Form, FormBody } from './form.ts'
+import type { UploadPart } from './upload-part.ts'
 
 /** Growth that no single deflate stream reaches: its best is 1032. */
 const EXPANSION_MAX = 1100
@@ -45,6 +46,8 @@ export interface BodySettings {
   readonly response: ResponseRules | null
   readonly pace: PaceRules | null
   readonly expectTimeoutMs: number
+  /** Past an answer that came early. */
+  readonly keepsSending: boolean
   readonly form: FormBody | null
 }
 
@@ -82,6 +85,7 @@ export const BODY_CHECKS: Readonly<Record<keyof BodyOptions, Check>> = {
   maxFileSize: isSize,
   expect100: isBoolean,
   expect100TimeoutMs: isDuration,
+  keepSendingOnError: isBoolean,
   range: isRange,
   resumeFrom: isSize,
   ifModifiedSince: isDate,
@@ -95,31 +99,34 @@ export const BODY_CHECKS: Readonly<Record<keyof BodyOptions, Check>> = {
 }
 
 /** The options have passed BODY_CHECKS. */
-export function bodySettings(options: BodyOptions): BodySettings {
+export function bodySettings(options: BodyOptions & { body?: unknown }): BodySettings {
   if (options.range !== undefined && options.resumeFrom) {
     throw wrongRange('resumeFrom', 'left out when there is a range', options.resumeFrom)
   }
   if (options.ifModifiedSince !== undefined && options.ifUnmodifiedSince !== undefined) {
     throw wrongRange('ifUnmodifiedSince', 'left out when there is ifModifiedSince', options.ifUnmodifiedSince)
   }
+  if (options.form !== undefined && options.resumeFrom) {
+    throw wrongRange('resumeFrom', 'left out when there is a form', options.resumeFrom)
+  }
+  const isUpload = options.body !== undefined && options.body !== null
   return {
-    response: responseRules(options),
+    response: responseRules(options, isUpload ? 0 : (options.resumeFrom ?? 0)),
     pace: paceRules(options),
     expectTimeoutMs: options.expect100TimeoutMs ?? EXPECT_TIMEOUT_MS,
+    keepsSending: options.keepSendingOnError ?? false,
     form: options.form === undefined ? null : new FormBody(options.form),
   }
 }
 
-/**
- * The user's fields and behind them those that these options stand for, unless the user gave them. `bodyLength` is -1
- * when it is not known, 0 when there is no body.
- */
+/** The user's fields and behind them those that these options stand for, unless the user gave them. */
 export function withBodyFields(
   headers: readonly Field[],
   options: BodyOptions,
   form: FormBody | null,
-  bodyLength: number,
+  upload: UploadPart,
 ): readonly Field[] {
+  const { body, bodyLength, contentRange } = upload
   const { acceptEncoding, range, resumeFrom, ifModifiedSince, ifUnmodifiedSince } = options
   const fields: Field[] = []
   if (form !== null) fields.push(['Content-Type', form.contentType])
@@ -127,7 +134,8 @@ export function withBodyFields(
     fields.push(['Accept-Encoding', acceptedCodings(acceptEncoding, defaults.inflateProvider)])
   }
   if (range !== undefined) fields.push(['Range', `bytes=${range.replace(/\s/g, '')}`])
-  if (resumeFrom) fields.push(['Range', `bytes=${resumeFrom}-`])
+  if (contentRange !== null) fields.push(['Content-Range', contentRange])
+  else if (resumeFrom && body === null) fields.push(['Range', `bytes=${resumeFrom}-`])
   if (ifModifiedSince !== undefined) fields.push(['If-Modified-Since', ifModifiedSince.toUTCString()])
   if (ifUnmodifiedSince !== undefined) fields.push(['If-Unmodified-Since', ifUnmodifiedSince.toUTCString()])
   const expects = bodyLength !== 0 && (options.expect100 ?? bodyLength > EXPECT_BYTES)
@@ -137,14 +145,14 @@ export function withBodyFields(
   return [...headers, ...fields.filter(([name]) => !given.has(name.toLowerCase()))]
 }
 
-function responseRules(options: BodyOptions): ResponseRules | null {
+function responseRules(options: BodyOptions, resumeFrom: number): ResponseRules | null {
   const rules: ResponseRules = {
     decodes: options.acceptEncoding !== undefined && options.contentDecoding !== false,
     maxDecodedBytes: options.maxDecodedBytes || Number.POSITIVE_INFINITY,
     maxExpansion: (options.maxExpansion ?? EXPANSION_MAX) || Number.POSITIVE_INFINITY,
     failOnError: options.failOnError ?? false,
     maxFileSize: options.maxFileSize || Number.POSITIVE_INFINITY,
-    resumeFrom: options.resumeFrom ?? 0,
+    resumeFrom,
     ifModifiedSince: options.ifModifiedSince?.getTime() ?? Number.NaN,
     ifUnmodifiedSince: options.ifUnmodifiedSince?.getTime() ?? Number.NaN,
   }

@@ -49,6 +49,8 @@ export class HttpExchange {
   #rested = false
   /** -errno with which sending failed. The answer may be here all the same. */
   #sendResult = 0
+  /** The response is complete; only the rest of the request is still to be sent. */
+  #isDraining = false
 
   constructor(
     host: Host,
@@ -97,8 +99,9 @@ export class HttpExchange {
       if (status === ExchangeStatus.FAILED) return status
       yielded = status === ExchangeStatus.YIELDED
     }
+    if (this.#isDraining) return this.#drain(yielded)
     const status = this.#receiver.run(readiness)
-    if (status === ReceiveStatus.DONE) return this.#finish()
+    if (status === ReceiveStatus.DONE) return this.#keepsSending ? this.#drain(true) : this.#finish()
     if (status === ReceiveStatus.FAILED) return this.#failReceive()
     if (this.#sendResult !== 0 && !this.#flow.receivePaused) return this.#failSend()
     return yielded || status === ReceiveStatus.YIELDED ? ExchangeStatus.YIELDED : ExchangeStatus.PENDING
@@ -107,7 +110,8 @@ export class HttpExchange {
   /** Interest, given what is paused. */
   wants(): number {
     const pace = this.#pace
-    const read = this.#flow.receivePaused || pace?.receiveHeld ? Interest.NONE : Interest.READABLE
+    const rests = this.#isDraining || this.#flow.receivePaused || pace?.receiveHeld
+    const read = rests ? Interest.NONE : Interest.READABLE
     const held = this.#bodyWaits || pace?.sendHeld
     const blocked = !this.sent && !this.#starved && !this.#flow.sendPaused && !held
     return read | (blocked ? Interest.WRITABLE : Interest.NONE)
@@ -115,7 +119,8 @@ export class HttpExchange {
 
   /** Nothing can happen until the user resumes. */
   get dormant(): boolean {
-    return this.#flow.receivePaused && (this.sent || this.#flow.sendPaused || this.#starved || this.#bodyWaits)
+    if (!this.#isDraining && !this.#flow.receivePaused) return false
+    return this.sent || this.#flow.sendPaused || this.#starved || this.#bodyWaits
   }
 
   /** Whether `deadline` is of any interest. */
@@ -215,6 +220,19 @@ export class HttpExchange {
     return ExchangeStatus.YIELDED
   }
 
+  get #keepsSending(): boolean {
+    const awaitsWord = this.#pace !== null && this.#pace.expectation !== Expectation.NONE
+    const isPossible = !this.sent && this.#sendResult === 0 && !this.#receiver.abandoned && !awaitsWord
+    return isPossible && this.#settings.bodies.keepsSending
+  }
+
+  /** What ends the sending now does not matter any more. */
+  #drain(yielded: boolean): ExchangeStatus {
+    this.#isDraining = true
+    if (this.sent || this.#sendResult !== 0) return this.#finish()
+    return yielded ? ExchangeStatus.YIELDED : ExchangeStatus.PENDING
+  }
+
   #finish(): ExchangeStatus {
     const { reader, abandoned } = this.#receiver
     this.reusable =
@@ -223,8 +241,15 @@ export class HttpExchange {
       reader.keepAlive &&
       !reader.upgrade &&
       reader.unread() === 0 &&
-      !this.#stream.hasPending
+      !this.#stream.hasPending &&
+      (!this.#isDraining || this.#isSilent())
     return ExchangeStatus.DONE
+  }
+
+  /** Nothing came while nobody read. */
+  #isSilent(): boolean {
+    const { scratch, kernel } = this.#host
+    return this.#stream.recv(scratch.id, 0, scratch.bytes.length) === -kernel.errno.EAGAIN
   }
 
   #failReceive(): ExchangeStatus {

@@ -28,6 +28,7 @@ import type { RequestPlan } from './request-plan.ts'
 import { requestUrl } from './request-url.ts'
 import { type Forwarding, forwardingOf, ROUTE_CHECKS, type Route, Router, routeKey } from './route.ts'
 import type { TransferOptions } from './transfer-options.ts'
+import { uploadPart } from './upload-part.ts'
 import { WEBSOCKET_CHECKS, type WebSocketSettings, webSocketSettings, withUpgradeFields } from './websocket-settings.ts'
 
 /** curl's default of CONNECTTIMEOUT. */
@@ -156,26 +157,28 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   }
   const bodies = bodySettings(options)
   const { form } = bodies
-  const bytes = bodyOf(options, bodies)
-  const method = options.method ?? (bytes === null ? 'GET' : 'POST')
+  const whole = bodyOf(options, bodies)
+  const method = options.method ?? (whole === null ? 'GET' : 'POST')
   const given = headerPairs('headers', options.headers ?? [])
   refuseFraming(given)
-  const bodyLength = bodies.form?.length ?? bodyLengthOf(options, bytes)
+  const wholeLength = bodies.form?.length ?? bodyLengthOf(options, whole)
+  const upload = uploadPart(whole, wholeLength, options.resumeFrom ?? 0)
+  const { body, bodyLength } = upload
   const http = httpSettings(options, url)
   const webSocket = webSocketSettings(options, url, http.randomBytes)
   const fields = webSocket === null ? given : withUpgradeFields(given, webSocket)
-  const headers = withBodyFields(fields, options, bodies.form, bodyLength)
+  const headers = withBodyFields(fields, options, bodies.form, upload)
   const connection = connectionSettings(options)
   const router = new Router(options, (host, port) => findConnectTo(connection.connectTo, host, port))
   const route = router.routeTo(url)
   const poolKeyOf = (target: ParsedUrl, way: Route): string =>
     routeKey(way, target) + poolKey(options) + connection.poolKey
-  const parts = headParts(options, url, method, headers, bytes !== null, bodyLength, forwardingOf(route, url))
+  const parts = headParts(options, url, method, headers, body !== null, bodyLength, forwardingOf(route, url))
   const plan: RequestPlan = {
     url,
     method,
     ...firstHead(http, parts),
-    body: bytes,
+    body,
     bodyLength,
     route,
     poolKey: poolKeyOf(url, route),

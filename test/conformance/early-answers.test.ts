@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
-import type { TransferOptions } from '../../lib/index.ts'
+import { PAUSE, type TransferOptions } from '../../lib/index.ts'
 import { originBytes } from '../sim/origin.ts'
 import { SimulatedBench } from './bench.ts'
-import { type Fetch, fetchOne } from './fetches.ts'
+import { scenario } from './drivers.ts'
+import { expectBody, Fetch, fetchOne, readMessages } from './fetches.ts'
 import { type ScriptedConnection, type ScriptedServer, serveScript } from './scripted.ts'
 
 const DONE = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone'
@@ -142,4 +143,84 @@ it('repeats itself exactly when its dice are given', async () => {
   }
   expect(received[0]).toContain('cnonce="BwcHBwcH')
   expect(received[1]).toBe(received[0])
+})
+
+scenario('keeps sending after an early answer when told to, and serves on over that connection', async (bench) => {
+  const multi = bench.multi()
+  const body = originBytes('kept', 700_000)
+  for (const status of [413, 200]) {
+    const kept = await fetchOne(bench, multi, {
+      url: bench.url(`/eager/${status}`),
+      body,
+      expect100: false,
+      keepSendingOnError: true,
+    })
+    expect(kept.outcome, kept.message?.error?.message).toBe('OK')
+    expect(kept.transfer.info.status).toBe(status)
+    expect(kept.body.toString()).toBe('eager')
+    expect(kept.transfer.info.bytesSent).toBe(body.length)
+  }
+  expectBody(await fetchOne(bench, multi, { url: bench.url('/bytes/5') }), '/bytes/5')
+  const { requests, connections } = await bench.look()
+  expect(requests.map(({ body: got }) => Buffer.from(got).equals(body))).toEqual([true, true, false])
+  expect(connections).toBe(1)
+  expect(multi.stats.idleConnections).toBe(1)
+})
+
+scenario('keeps sending what a callback gives after an early answer, also behind a pause', async (bench) => {
+  const multi = bench.multi()
+  let given = 0
+  const fetch = new Fetch({
+    url: bench.url('/eager/400'),
+    keepSendingOnError: true,
+    body: () => (given++ === 3 ? PAUSE : given > 6 ? null : 'x'.repeat(60_000)),
+  })
+  multi.add(fetch.transfer)
+  await bench.drive(multi, () => given === 4 && fetch.chunks.length > 0)
+  await bench.pass(multi, 20)
+  expect(fetch.outcome).toBe('running')
+  fetch.transfer.resume('send')
+  await bench.drive(multi)
+  readMessages(multi, [fetch])
+  expect(fetch.outcome, fetch.message?.error?.message).toBe('OK')
+  multi.remove(fetch.transfer)
+  expectBody(await fetchOne(bench, multi, { url: bench.url('/bytes/5') }), '/bytes/5')
+  const { requests, connections } = await bench.look()
+  expect(requests[0]?.body.length).toBe(300_000)
+  expect(connections).toBe(1)
+})
+
+it('takes the early answer when the rest cannot be sent, and does not use that connection again', async () => {
+  const ends: ((connection: ScriptedConnection) => void)[] = [({ peer }) => peer.reset(), ({ peer }) => peer.close()]
+  for (const end of ends) {
+    const answer = answerAtOnce('HTTP/1.1 413 Enough\r\ncontent-length: 0\r\n\r\n', end)
+    const { fetch, idle } = await run(answer, { body: LARGE, keepSendingOnError: true })
+    expect(['OK', 'RECV_ERROR', 'SEND_ERROR']).toContain(fetch.outcome)
+    expect(idle).toBe(0)
+  }
+})
+
+it('uses no connection again on which more came behind the early answer', async () => {
+  const answer = 'HTTP/1.1 413 Enough\r\ncontent-length: 0\r\n\r\n'
+  let arrivals = 0
+  const { fetch, idle } = await run(
+    ({ peer }) => {
+      if (arrivals++ === 0) peer.write(answer)
+      else if (arrivals === 3) peer.write('HTTP/1.1 200 Stray\r\n\r\n')
+    },
+    { body: LARGE, keepSendingOnError: true },
+  )
+  expect(fetch.outcome, fetch.message?.error?.message).toBe('OK')
+  expect(fetch.transfer.info.status).toBe(413)
+  expect(idle).toBe(0)
+})
+
+it('ends by its time limit when nobody takes the rest behind an early answer', async () => {
+  const { fetch } = await run(answerAtOnce('HTTP/1.1 413 Enough\r\ncontent-length: 0\r\n\r\n'), {
+    bodyLength: 10,
+    body: () => PAUSE,
+    keepSendingOnError: true,
+    timeoutMs: 500,
+  })
+  expect(fetch.outcome).toBe('OPERATION_TIMEDOUT')
 })

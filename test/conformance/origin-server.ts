@@ -5,7 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort } from 'node:worker_threads'
 import { converse } from '../sim/dialogue.ts'
-import { originBody, originBytes, type SeenRequest } from '../sim/origin.ts'
+import { eagerAnswer, originBody, originBytes, type SeenRequest } from '../sim/origin.ts'
 import { type OriginRequest, RequestParser } from '../sim/request-parser.ts'
 import type { OriginAnswer, OriginQuestion, RealOriginOptions } from './origin-protocol.ts'
 
@@ -83,6 +83,8 @@ class RealConnection {
       const code = Number(request.target.split('/')[2])
       this.#origin.requests.push({ ...request, connection: this.#number })
       this.#socket.end(`HTTP/1.1 ${code} Status\r\ncontent-length: 10\r\nconnection: close\r\n\r\n`)
+    } else if (request.target.startsWith('/eager/')) {
+      this.#socket.write(eagerAnswer(request.target))
     } else if (request.headers.get('expect')?.toLowerCase() === '100-continue') {
       this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n')
     }
@@ -112,6 +114,8 @@ class RealConnection {
         return
       case 'drip':
         return this.#drip(request, count)
+      case 'eager':
+        return this.#next(request)
       default:
         this.#answer(request, verb, count)
     }

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest'
-import type { TransferOptions } from '../../lib/index.ts'
+import { Form, Transfer, type TransferOptions } from '../../lib/index.ts'
 import { contentText, DATED } from '../sim/content.ts'
+import type { SeenRequest } from '../sim/origin.ts'
 import { SimulatedBench } from './bench.ts'
+import { lead } from './dialogues.ts'
 import { scenario } from './drivers.ts'
-import { type Fetch, fetchAll, fetchOne } from './fetches.ts'
+import { expectBody, type Fetch, fetchAll, fetchOne } from './fetches.ts'
 import { serveScript } from './scripted.ts'
 
 const TOTAL = 50_000
@@ -97,4 +99,51 @@ scenario('says that a 304 met the condition, and that without one it is a status
   expect(asked.transfer.info.conditionUnmet).toBe(true)
   expect((await fetchOne(bench, multi, { url })).transfer.info.conditionUnmet).toBe(false)
   expect((await bench.look()).connections).toBe(1)
+})
+
+scenario('resumes an upload of bytes, of text and from a callback', async (bench) => {
+  const multi = bench.multi()
+  const whole = 'a body of which the server has the beginning'
+  let asked = 0
+  const bodies: readonly [Partial<TransferOptions>, string][] = [
+    [{ body: Buffer.from(whole) }, 'POST'],
+    [{ body: whole, method: 'PUT' }, 'PUT'],
+    [{ body: () => (asked++ === 0 ? whole.slice(7) : null), bodyLength: whole.length, method: 'PATCH' }, 'PATCH'],
+  ]
+  for (const [options, method] of bodies) {
+    const fetch = await fetchOne(bench, multi, { url: bench.url('/echo'), resumeFrom: 7, ...options })
+    expect(fetch.outcome, fetch.message?.error?.message).toBe('OK')
+    expect(fetch.body.toString()).toBe(whole.slice(7))
+    expect(fetch.transfer.info.bytesSent).toBe(whole.length - 7)
+    const { requests } = await bench.look()
+    const { headers, method: sent } = requests.at(-1) as SeenRequest
+    expect(sent).toBe(method)
+    expect(headers.get('content-range')).toBe(`bytes 7-${whole.length - 1}/${whole.length}`)
+    expect(headers.get('content-length')).toBe(String(whole.length - 7))
+    expect(headers.has('range')).toBe(false)
+  }
+})
+
+scenario('sends the rest of an upload again behind a redirect, and none where it becomes a GET', async (bench) => {
+  const multi = bench.multi()
+  const options = { body: 'beginning and rest', resumeFrom: 10, followRedirects: true }
+  const kept = await fetchOne(bench, multi, { url: bench.url(lead('/echo', { status: 307 })), ...options })
+  expect(kept.body.toString()).toBe('and rest')
+  const changed = await fetchOne(bench, multi, { url: bench.url(lead('/bytes/5', { status: 303 })), ...options })
+  expectBody(changed, '/bytes/5')
+  const { requests } = await bench.look()
+  expect(requests.map(({ headers }) => headers.get('content-range'))).toEqual([
+    ...Array(3).fill('bytes 10-17/18'),
+    undefined,
+  ])
+})
+
+it.each([
+  [{ body: 'abc', resumeFrom: 3 }, 'less than the length of the body, 3, not 3'],
+  [{ body: '', resumeFrom: 1 }, 'less than the length of the body, 0, not 1'],
+  [{ body: () => null, resumeFrom: 1 }, 'left out when bodyLength is not known'],
+  [{ form: new Form().add('a', 'b'), resumeFrom: 1 }, 'left out when there is a form'],
+])('refuses to resume what cannot be resumed: %o', (options, reason) => {
+  expect(() => new Transfer({ url: 'http://x.test/', ...options })).toThrow(RangeError)
+  expect(() => new Transfer({ url: 'http://x.test/', ...options })).toThrow(`option resumeFrom must be ${reason}`)
 })

@@ -5,13 +5,16 @@
  *   /slow/MS/N /drip/N /hang /stall/N (half the body, then silence) /stray/N (junk after) /idle-fin/N (FIN after)
  *   what content.ts knows (codings, parts), and
  *   what dialogue.ts knows (redirects, authentication, cookies)
+ *   /eager/CODE (answers the head, reads the body, serves on)
  *   /reset /reset/N (half the body) /early-close /early-close/N /reject/CODE (answers the head, reads no body)
  */
 import { Family } from '../../lib/sys/kernel.ts'
 import { converse } from './dialogue.ts'
+import type { ServerIdentity } from './fake-tls.ts'
 import type { Network } from './network.ts'
-import { listenInWorld, Peer } from './peer.ts'
+import { listenInWorld } from './peer.ts'
 import { type OriginRequest, RequestParser } from './request-parser.ts'
+import { type AnyPeer, makePeer } from './secure-peer.ts'
 import type { StreamSocket } from './stream-socket.ts'
 import type { World } from './world.ts'
 
@@ -22,6 +25,8 @@ export interface OriginOptions {
   readonly keepAliveMost?: number
   readonly fragments?: boolean
   readonly idleCloseMs?: number
+  /** Speaks the fake TLS protocol. */
+  readonly tls?: ServerIdentity
 }
 
 export interface SeenRequest extends OriginRequest {
@@ -49,6 +54,11 @@ export function originBody(path: string): Uint8Array {
 }
 
 const BODILESS: ReadonlySet<number> = new Set([204, 304])
+
+/** What /eager/CODE answers, before the body is there. */
+export function eagerAnswer(path: string): string {
+  return `HTTP/1.1 ${path.split('/')[2]} Status\r\ncontent-length: 5\r\n\r\neager`
+}
 
 export class SimOrigin {
   readonly address: string
@@ -96,7 +106,7 @@ export class SimOrigin {
 class OriginConnection {
   readonly #origin: SimOrigin
   readonly #world: World
-  readonly #peer: Peer
+  readonly #peer: AnyPeer
   readonly #parser: RequestParser
   readonly #number: number
   readonly #idleCloseMs: number
@@ -112,7 +122,7 @@ class OriginConnection {
     this.#parser = new RequestParser((request) => this.#serve(request))
     this.#parser.onHead = (request) => this.#sawHead(request)
     origin.open++
-    this.#peer = new Peer(
+    this.#peer = makePeer(
       world,
       socket,
       {
@@ -122,6 +132,7 @@ class OriginConnection {
         failed: () => this.#gone(),
       },
       options.fragments ?? false,
+      options.tls,
     )
   }
 
@@ -156,7 +167,9 @@ class OriginConnection {
 
   #sawHead(request: OriginRequest): void {
     if (request.target.startsWith('/reject/')) return
-    if (request.headers.get('expect')?.toLowerCase() === '100-continue') this.#write('HTTP/1.1 100 Continue\r\n\r\n')
+    if (request.target.startsWith('/eager/')) this.#write(eagerAnswer(request.target))
+    else if (request.headers.get('expect')?.toLowerCase() === '100-continue')
+      this.#write('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   #write(bytes: Uint8Array | string): void {
@@ -195,6 +208,8 @@ class OriginConnection {
         return
       case 'drip':
         return this.#drip(request, count)
+      case 'eager':
+        return this.#finish(() => this.#next(request))
       default:
         this.#answer(request, verb, count)
     }
