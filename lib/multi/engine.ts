@@ -6,6 +6,7 @@
 import { MultiError, type TransferError } from '../base/errors.ts'
 import { TimerHeap } from '../base/timer-heap.ts'
 import type { Clock } from '../sys/clock.ts'
+import type { Files } from '../sys/files.ts'
 import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import { Facilities } from './facility.ts'
@@ -30,6 +31,7 @@ const SCRATCH_BYTES = 64 * 1024
 export interface EngineOptions extends OutsideFunctions {
   readonly kernel: Kernel
   readonly clock: Clock
+  readonly files: Files
   readonly createResolver: () => Resolver
   readonly limits: HostLimits
   readonly debug: boolean
@@ -38,6 +40,7 @@ export interface EngineOptions extends OutsideFunctions {
 export class Engine implements Host {
   readonly kernel: Kernel
   readonly clock: Clock
+  readonly files: Files
   readonly limits: HostLimits
   readonly tickets: TicketSource = new TicketSource()
   readonly book: TransferBook = new TransferBook()
@@ -68,6 +71,7 @@ export class Engine implements Host {
     this.#options = options
     this.kernel = options.kernel
     this.clock = options.clock
+    this.files = options.files
     this.limits = options.limits
     this.outside = new Outside(options)
     this.#interest = new InterestMap(this.outside)

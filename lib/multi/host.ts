@@ -3,6 +3,8 @@
  * this contract only.
  */
 import type { TransferError } from '../base/errors.ts'
+import type { Clock } from '../sys/clock.ts'
+import type { Files } from '../sys/files.ts'
 import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import type { Machine } from './machine.ts'
@@ -36,6 +38,9 @@ export interface HostCounters {
 
 export interface Host {
   readonly kernel: Kernel
+  /** For the calendar: what machines wait by is `now`. */
+  readonly clock: Clock
+  readonly files: Files
   /** Created on first use. */
   readonly resolver: Resolver
   readonly limits: HostLimits

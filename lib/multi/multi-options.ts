@@ -10,6 +10,7 @@ import {
 } from '../base/options.ts'
 import type { Clock } from '../sys/clock.ts'
 import { defaults } from '../sys/defaults.ts'
+import type { Files } from '../sys/files.ts'
 import type { Kernel } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
 import type { EngineOptions } from './engine.ts'
@@ -64,6 +65,8 @@ export interface MultiOptions<SubjectType extends object> {
   watchIdleConnections?: boolean
   kernel?: Kernel
   clock?: Clock
+  /** What responses that are files are read through. Default: node:fs. */
+  files?: Files
   /** For this Multi alone, which closes it. */
   resolver?: Resolver
   /** Check the invariants after every call. Default: the environment variable SOCKMUX_DEBUG. */
@@ -84,6 +87,7 @@ const CHECKS: Readonly<Record<keyof MultiOptions<object>, Check>> = {
     isObject(option, value)
     isFunction(`${option}.now`, (value as Clock).now)
   },
+  files: isObject,
   resolver: isObject,
   debug: isBoolean,
 }
@@ -98,6 +102,7 @@ export function engineOptions(options: MultiOptions<never>): EngineOptions {
     activityFunction: options.activityFunction ?? null,
     kernel: options.kernel ?? defaults.kernel,
     clock: options.clock ?? defaults.clock,
+    files: options.files ?? defaults.files,
     createResolver: resolver === undefined ? defaults.createResolver : () => resolver,
     limits: {
       maxIdleConnections: options.maxIdleConnections ?? MAX_IDLE_CONNECTIONS,

@@ -1,6 +1,8 @@
 /** Time as the library sees it: monotonic milliseconds with a fraction. Read once per entry into the engine. */
 export interface Clock {
   now(): number
+  /** What the calendar says, ms since 1970: for dates that are sent. Default: the system's. Never used to wait. */
+  wallTime?(): number
 }
 
-export const systemClock: Clock = { now: () => performance.now() }
+export const systemClock: Required<Clock> = { now: () => performance.now(), wallTime: () => Date.now() }

@@ -6,6 +6,7 @@ import type { FuzzedLoop } from '../support/fuzzed-loop.ts'
 import { type Link, LOOPBACK } from './channel.ts'
 import { SimClock } from './clock.ts'
 import { drawFaults, type Faults, NO_FAULTS } from './faults.ts'
+import { SimFiles } from './files.ts'
 import { SimKernel } from './kernel.ts'
 import type { SimKernelOptions } from './kernel-core.ts'
 import { type OriginOptions, SimOrigin } from './origin.ts'
@@ -29,6 +30,7 @@ export interface Simulation {
   readonly faults: Faults
   readonly kernel: SimKernel
   readonly clock: SimClock
+  readonly files: SimFiles
   readonly poller: SimPoller
   readonly resolver: SimResolver
   readonly origin: SimOrigin
@@ -82,6 +84,7 @@ export function simulate(seed: number, options: SimulationOptions = {}): Simulat
     faults,
     kernel,
     clock: new SimClock(world),
+    files: new SimFiles(kernel),
     poller,
     resolver,
     origin,
