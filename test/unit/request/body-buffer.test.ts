@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BodyBuffer } from '../../../lib/request/body-buffer.ts'
+import { BodyBuffer } from '../../../lib/base/body-buffer.ts'
 
 const text = (piece: Uint8Array | null): string | null => (piece === null ? null : Buffer.from(piece).toString())
 
