@@ -6,7 +6,6 @@
 import { TransferError } from '../base/errors.ts'
 
 import type { Facility, Host } from '../multi/host.ts'
-import { defaults } from '../sys/defaults.ts'
 import type { RegisteredBuffer } from '../sys/kernel.ts'
 import { PIECE_BYTES, type TlsContext, type TlsMemory, type TlsProvider } from '../sys/tls.ts'
 import { TlsSessions } from './tls-sessions.ts'
@@ -123,6 +122,6 @@ export function contextKey(settings: TlsSettings, protocols: readonly string[]):
 }
 
 export const tlsService: Facility<TlsService> = {
-  create: (host) => new TlsService(host, defaults.openTls),
+  create: (host) => new TlsService(host, () => host.openTls()),
   close: (service) => service.close(),
 }

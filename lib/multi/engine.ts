@@ -9,6 +9,7 @@ import type { Clock } from '../sys/clock.ts'
 import type { Files } from '../sys/files.ts'
 import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
+import type { TlsProvider } from '../sys/tls.ts'
 import { Facilities } from './facility.ts'
 import type { Facility, Host, HostCounters, HostLimits } from './host.ts'
 import { InterestMap } from './interest-map.ts'
@@ -33,6 +34,7 @@ export interface EngineOptions extends OutsideFunctions {
   readonly clock: Clock
   readonly files: Files
   readonly createResolver: () => Resolver
+  readonly openTls: () => TlsProvider
   readonly limits: HostLimits
   readonly debug: boolean
 }
@@ -94,6 +96,10 @@ export class Engine implements Host {
   get resolver(): Resolver {
     this.#resolver ??= this.#options.createResolver()
     return this.#resolver
+  }
+
+  openTls(): TlsProvider {
+    return this.#options.openTls()
   }
 
   get scratch(): RegisteredBuffer {

@@ -7,6 +7,7 @@ import type { Clock } from '../sys/clock.ts'
 import type { Files } from '../sys/files.ts'
 import type { Kernel, RegisteredBuffer } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
+import type { TlsProvider } from '../sys/tls.ts'
 import type { Machine } from './machine.ts'
 import type { TicketSource } from './pending-queue.ts'
 import type { Task } from './task.ts'
@@ -43,6 +44,8 @@ export interface Host {
   readonly files: Files
   /** Created on first use. */
   readonly resolver: Resolver
+  /** Throws an Error where there is no TLS, with the reason. */
+  openTls(): TlsProvider
   readonly limits: HostLimits
   readonly counters: HostCounters
   readonly tickets: TicketSource

@@ -13,6 +13,7 @@ import { defaults } from '../sys/defaults.ts'
 import type { Files } from '../sys/files.ts'
 import type { Kernel } from '../sys/kernel.ts'
 import type { Resolver } from '../sys/resolver.ts'
+import type { TlsProvider } from '../sys/tls.ts'
 import type { EngineOptions } from './engine.ts'
 import type { SocketFunction } from './outside.ts'
 
@@ -69,6 +70,8 @@ export interface MultiOptions<SubjectType extends object> {
   files?: Files
   /** For this Multi alone, which closes it. */
   resolver?: Resolver
+  /** What `https:` stands on. Default: the OpenSSL inside Node. */
+  tlsProvider?: TlsProvider
   /** Check the invariants after every call. Default: the environment variable SOCKMUX_DEBUG. */
   debug?: boolean
 }
@@ -89,12 +92,13 @@ const CHECKS: Readonly<Record<keyof MultiOptions<object>, Check>> = {
   },
   files: isObject,
   resolver: isObject,
+  tlsProvider: isObject,
   debug: isBoolean,
 }
 
 export function engineOptions(options: MultiOptions<never>): EngineOptions {
   checkOptions('Multi options', options, CHECKS)
-  const { resolver } = options
+  const { resolver, tlsProvider } = options
   return {
     socketFunction: (options.socketFunction as SocketFunction | null | undefined) ?? null,
     timerFunction: options.timerFunction ?? null,
@@ -104,6 +108,7 @@ export function engineOptions(options: MultiOptions<never>): EngineOptions {
     clock: options.clock ?? defaults.clock,
     files: options.files ?? defaults.files,
     createResolver: resolver === undefined ? defaults.createResolver : () => resolver,
+    openTls: tlsProvider === undefined ? defaults.openTls : () => tlsProvider,
     limits: {
       maxIdleConnections: options.maxIdleConnections ?? MAX_IDLE_CONNECTIONS,
       maxHostConnections: options.maxHostConnections ?? MAX_HOST_CONNECTIONS,

@@ -307,7 +307,7 @@ describe('the binding', () => {
   })
 
   it('belongs to a Multi as a facility', () => {
-    const service = tlsService.create(host as unknown as Parameters<typeof tlsService.create>[0])
+    const service = tlsService.create({ ...host, openTls } as unknown as Parameters<typeof tlsService.create>[0])
     expect(service.provider?.version).toBe(openTls().version)
     tlsService.close?.(service)
   })

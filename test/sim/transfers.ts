@@ -3,6 +3,7 @@
  * the network does. What arrives must be a beginning of what the origin sent, and all of it when the code is 0.
  */
 import { expect } from 'vitest'
+import type { MultiOptions } from '../../lib/client/multi.ts'
 import { Transfer } from '../../lib/client/transfer.ts'
 import type { TransferOptions } from '../../lib/client/transfer-options.ts'
 import { Multi } from '../../lib/multi/multi.ts'
@@ -10,7 +11,7 @@ import type { Clock } from '../../lib/sys/clock.ts'
 import type { Kernel } from '../../lib/sys/kernel.ts'
 import { type DrivenMulti, drawFuzz } from '../support/fuzzed-loop.ts'
 import { attachLoop } from './loop.ts'
-import { originBody } from './origin.ts'
+import { originBody, originBytes } from './origin.ts'
 import type { Random } from './random.ts'
 import { ORIGIN_HOST, type Simulation } from './simulation.ts'
 import type { Scenario } from './swarm.ts'
@@ -23,15 +24,29 @@ export interface TransferScenarioOptions {
   /** Pause, resume and remove in the middle. */
   readonly meddles?: boolean
   readonly most?: number
+  /** Some send a body, which comes back. */
+  readonly uploads?: boolean
+  /** What stands between the client and the bytes of HTTP. Default: nothing. */
+  readonly layers?: (simulation: Simulation, random: Random) => Layers
   /** For canaries: what stands between the library and its kernel, clock and loop. */
   readonly tamperKernel?: (kernel: Kernel) => Kernel
   readonly tamperClock?: (clock: Clock) => Clock
   readonly tamperMulti?: (multi: DrivenMulti) => DrivenMulti
 }
 
+export interface Layers {
+  readonly multi: MultiOptions
+  /** Of one more transfer: where the origin is, and the way there. */
+  next(): { readonly origin: string; readonly options: Partial<TransferOptions> }
+  /** After the Multi was closed: what should not be. */
+  complaints(): string[]
+}
+
 interface Job {
   readonly transfer: Transfer
   readonly path: string
+  /** The body that comes when all goes well. */
+  readonly expected: Uint8Array
   readonly received: Uint8Array[]
   ended: boolean
 }
@@ -44,7 +59,9 @@ export function transferring(options: TransferScenarioOptions = {}): Scenario {
     const { kernel, clock, resolver, world } = simulation
     const same = <T>(value: T): T => value
     const { tamperKernel = same, tamperClock = same, tamperMulti = same } = options
+    const layers = options.layers?.(simulation, random) ?? null
     const multi = new Multi<Transfer>({
+      ...layers?.multi,
       kernel: tamperKernel(kernel),
       clock: tamperClock(clock),
       resolver,
@@ -58,7 +75,7 @@ export function transferring(options: TransferScenarioOptions = {}): Scenario {
     const jobs: Job[] = []
     for (let i = 0; i < count; i++) {
       world.plan(world.now + random.unit() * 500, () => {
-        const job = newJob(simulation, random, options)
+        const job = newJob(simulation, random, options, layers)
         jobs.push(job)
         multi.add(job.transfer)
         if (options.meddles) meddle(simulation, random, multi, job)
@@ -72,10 +89,11 @@ export function transferring(options: TransferScenarioOptions = {}): Scenario {
     })
     multi.close()
     expect(multi.running).toBe(0)
+    expect(layers?.complaints() ?? []).toEqual([])
   }
 }
 
-function newJob(simulation: Simulation, random: Random, options: TransferScenarioOptions): Job {
+function newJob(simulation: Simulation, random: Random, options: TransferScenarioOptions, layers: Layers | null): Job {
   const paths = [
     `/bytes/${random.int(20_000)}`,
     `/bytes/${random.int(10)}`,
@@ -91,16 +109,21 @@ function newJob(simulation: Simulation, random: Random, options: TransferScenari
     '/status/404',
     ...(options.paths ?? []),
   ]
-  const path = random.pick(paths)
+  const sent = options.uploads && random.chance(0.4) ? originBytes('sent', random.int(50_000)) : null
+  const path = sent === null ? random.pick(paths) : '/echo'
   const { origin } = simulation
   const received: Uint8Array[] = []
+  const inTheClear = `http://${random.chance(0.5) ? ORIGIN_HOST : origin.address}:${origin.port}`
+  const way = layers?.next()
   const settings: TransferOptions = {
-    url: `http://${random.chance(0.5) ? ORIGIN_HOST : origin.address}:${origin.port}${path}`,
+    ...way?.options,
+    ...(sent === null ? {} : { method: 'PUT', body: sent }),
+    url: `${way?.origin ?? inTheClear}${path}`,
     timeoutMs: TIMEOUT_MS,
     followRedirects: true,
     onData: (chunk) => received.push(chunk.slice()),
   }
-  return { transfer: new Transfer(settings), path, received, ended: false }
+  return { transfer: new Transfer(settings), path, expected: sent ?? originBody(path), received, ended: false }
 }
 
 function meddle({ world }: Simulation, random: Random, multi: Multi<Transfer>, job: Job): void {
@@ -131,7 +154,7 @@ function collect(multi: Multi<Transfer>, jobs: readonly Job[], mustSucceed: bool
     if (job === undefined) continue
     job.ended = true
     const body = Buffer.concat(job.received)
-    const expected = originBody(job.path)
+    const { expected } = job
     expect(Buffer.compare(body, expected.subarray(0, body.length))).toBe(0)
     if (code === 0) expect(`${job.path} ${body.length}`).toBe(`${job.path} ${expected.length}`)
     else expect(error).not.toBeNull()

@@ -97,6 +97,9 @@ class Rig {
       kernel: this.kernel,
       clock: new SimClock(this.world),
       createResolver: () => this.resolver,
+      openTls: () => {
+        throw new Error('no TLS here')
+      },
       limits,
       debug: true,
       socketFunction: (fd, interest) => {

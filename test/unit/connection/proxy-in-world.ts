@@ -1,12 +1,16 @@
 /**
  * A proxy inside the simulated world: it understands CONNECT and SOCKS by reading them its own way, then does as it is
- * told. When it grants, it plays the destination itself: a banner in the same breath, so that it may arrive together
- * with the last of the proxy's bytes, then everything comes back as it went.
+ * told. When it grants, it passes everything on, or plays the destination itself: a banner in the same breath, so that
+ * it may arrive together with the last of the proxy's bytes, then everything comes back as it went.
  */
-import { Family } from '../../../lib/sys/kernel.ts'
-import { listenInWorld, Peer } from '../../sim/peer.ts'
+import { Family, type SocketAddress } from '../../../lib/sys/kernel.ts'
+import type { ServerIdentity } from '../../sim/fake-tls.ts'
+import type { Network } from '../../sim/network.ts'
+import { listenInWorld, Peer, type PeerEvents } from '../../sim/peer.ts'
+import { type AnyPeer, makePeer } from '../../sim/secure-peer.ts'
 import type { Simulation } from '../../sim/simulation.ts'
 import type { StreamSocket } from '../../sim/stream-socket.ts'
+import type { World } from '../../sim/world.ts'
 
 export type ProxyManner = 'grant' | 'refuse' | 'hang' | 'close' | 'reset' | 'garbage'
 
@@ -17,6 +21,10 @@ export interface ProxyPlan {
   /** A 407 ends the connection. */
   readonly closesAfterChallenge: boolean
   readonly fragments: boolean
+  /** TLS with the client first. */
+  readonly tls?: ServerIdentity
+  /** Where what is granted leads. */
+  readonly onward?: SocketAddress
 }
 
 export const PROXY_ADDRESS = '10.0.0.1'
@@ -31,7 +39,7 @@ export class ProxyInWorld {
   constructor({ world, kernel }: Simulation, nextPlan: () => ProxyPlan) {
     const at = { family: Family.IPV4, address: PROXY_ADDRESS, port: PROXY_PORT }
     listenInWorld(world, kernel.network, at, (socket) => {
-      new ProxyConnection(this, world, socket, nextPlan())
+      new ProxyConnection(this, world, kernel.network, socket, nextPlan())
     })
   }
 }
@@ -39,23 +47,41 @@ export class ProxyInWorld {
 class ProxyConnection {
   readonly #proxy: ProxyInWorld
   readonly #plan: ProxyPlan
-  readonly #peer: Peer
+  readonly #peer: AnyPeer
+  readonly #dial: (to: SocketAddress) => Peer
+  #upstream: Peer | null = null
   #input: Buffer = Buffer.alloc(0)
   #stage: 'begin' | 'login' | 'request' | 'tunnel' | 'done' = 'begin'
 
-  constructor(proxy: ProxyInWorld, world: Simulation['world'], socket: StreamSocket, plan: ProxyPlan) {
+  constructor(proxy: ProxyInWorld, world: World, network: Network, socket: StreamSocket, plan: ProxyPlan) {
     this.#proxy = proxy
     this.#plan = plan
     const events = {
       data: (bytes: Uint8Array) => this.#receive(bytes),
-      ended: () => this.#peer.close(),
+      ended: () => this.#ended(),
+      failed: () => this.#upstream?.reset(),
     }
-    this.#peer = new Peer(world, socket, events, plan.fragments)
+    this.#peer = makePeer(world, socket, events, plan.fragments, plan.tls)
+    this.#dial = (to) => Peer.connect(world, network, to, this.#upstreamEvents(), plan.fragments)
+  }
+
+  #upstreamEvents(): PeerEvents {
+    return {
+      data: (bytes) => this.#peer.write(bytes),
+      ended: () => this.#peer.end(),
+      failed: () => this.#peer.reset(),
+    }
+  }
+
+  #ended(): void {
+    if (this.#upstream === null) this.#peer.close()
+    else this.#upstream.end()
   }
 
   #receive(bytes: Uint8Array): void {
     if (this.#stage === 'tunnel') {
-      this.#peer.write(bytes)
+      const next = this.#upstream ?? this.#peer
+      next.write(bytes)
       return
     }
     this.#input = Buffer.concat([this.#input, bytes])
@@ -130,7 +156,8 @@ class ProxyConnection {
     switch (this.#plan.manner) {
       case 'grant':
         this.#stage = 'tunnel'
-        this.#peer.write(granted + BANNER)
+        this.#peer.write(this.#plan.onward === undefined ? granted + BANNER : granted)
+        if (this.#plan.onward !== undefined) this.#upstream = this.#dial(this.#plan.onward)
         return
       case 'refuse':
         this.#peer.write(refused)
