@@ -26,6 +26,7 @@
         "native/resolver.cc",
         "native/sendfile.cc",
         "native/socket.cc",
+        "native/socket_file.cc",
         "native/transfer.cc",
         "native/wakeup.cc"
       ],

@@ -163,6 +163,19 @@ napi_value Adopt(napi_env env, napi_callback_info info) {
   return call.Result(result);
 }
 
+// disown(fd, generation)
+napi_value Disown(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  int fd;
+  int32_t generation;
+  if (!call.Fd(0, &fd) || !call.Integer(1, "generation", &generation, 1)) return nullptr;
+  Environment& state = call.state();
+  if (!state.Owns(fd)) return call.Result(-EBADF);
+  if (fd_table::entry::Generation(fd_table::Load(fd)) != generation) return call.Result(-ESTALE);
+  fd_table::Disown(fd, state.owner);
+  return call.Result(0);
+}
+
 // close(fd, generation?)
 napi_value Close(napi_env env, napi_callback_info info) {
   Call<2> call(env, info);

@@ -28,11 +28,14 @@ constexpr int kTcpKeepIdle = TCP_KEEPALIVE;  // Apple's name for it
 
 constexpr Option kNone = {-1, 0};
 
-// Where several sockets may listen on one port, connections should be spread over them.
+// Where several sockets listen on one port, connections must be spread over them. Elsewhere one of
+// them would get all, so there is no such option.
 #if defined(SO_REUSEPORT_LB)
 constexpr Option kReusePort = {SOL_SOCKET, SO_REUSEPORT_LB};
-#else
+#elif defined(SO_REUSEPORT) && !defined(__APPLE__) && !defined(__NetBSD__) && !defined(__OpenBSD__)
 constexpr Option kReusePort = {SOL_SOCKET, SO_REUSEPORT};
+#else
+constexpr Option kReusePort = kNone;
 #endif
 
 #if defined(TCP_DEFER_ACCEPT)

@@ -34,6 +34,11 @@ enum class SystemCall {
   kKqueue,
   kKevent,
   kGetAddrInfo,
+  kChmod,
+  kStat,
+  kUnlink,
+  kOpen,
+  kFlock,
   kCount,
 };
 
@@ -45,7 +50,8 @@ inline constexpr const char* kSystemCallNames[] = {
     "connect",    "shutdown",   "close",    "getsockname", "getpeername", "getsockopt",
     "setsockopt", "fcntl",      "recv",     "send",        "sendmsg",     "read",
     "write",      "writev",     "sendfile", "poll",        "eventfd",     "epoll_create",
-    "epoll_ctl",  "epoll_wait", "kqueue",   "kevent",      "getaddrinfo",
+    "epoll_ctl",  "epoll_wait", "kqueue",   "kevent",      "getaddrinfo", "chmod",
+    "stat",       "unlink",     "open",     "flock",
 };
 static_assert(sizeof(kSystemCallNames) / sizeof(kSystemCallNames[0]) == kSystemCallCount);
 

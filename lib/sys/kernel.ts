@@ -50,6 +50,22 @@ export interface SocketAddress {
   readonly port: number
 }
 
+/** A file by its path; symbolic links are not followed. */
+export interface FileIdentity {
+  /** Device and inode: the same for the same file, and for no other as long as that exists. */
+  readonly id: string
+  /** Permission bits. */
+  readonly mode: number
+  readonly isSocket: boolean
+}
+
+/** Who connected a unix socket, or listened on it, as the system knows them. -1 where it does not tell. */
+export interface PeerCredentials {
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+}
+
 /** Memory that the kernel reads and writes without a crossing per byte. `bytes` is a view of all of it. */
 export interface RegisteredBuffer {
   readonly id: number
@@ -93,6 +109,8 @@ export interface Kernel {
    * descriptor stays the caller's.
    */
   adopt(fd: number): number
+  /** Gives a descriptor up without closing it: it is nobody's again. 0, -EBADF, or -ESTALE. */
+  disown(fd: number, generation: number): number
   /**
    * Closes. With a generation, -ESTALE when the descriptor was closed and reused since. A descriptor that is not owned:
    * -EBADF.
@@ -116,6 +134,21 @@ export interface Kernel {
   /** The address, or -errno as a number. */
   localAddress(fd: number): SocketAddress | number
   peerAddress(fd: number): SocketAddress | number
+  /** Of a unix socket. */
+  peerCredentials(fd: number): PeerCredentials | number
+
+  // The files of unix sockets
+
+  /** Permission bits of what is behind a descriptor; before bind, those of the file to come, less umask. */
+  setMode(fd: number, mode: number): number
+  setPathMode(path: string, mode: number): number
+  fileIdentity(path: string): FileIdentity | number
+  unlink(path: string): number
+  /**
+   * A descriptor that holds an exclusive lock on this file, made if it is not there; -EAGAIN when somebody else has it.
+   * Whoever has it may unlink the file, and then closes the descriptor.
+   */
+  lockFile(path: string): number
 
   /** Bytes received, 0 at the end of the stream, or -errno. EINTR is retried inside. */
   recv(fd: number, bufferId: number, offset: number, length: number): number

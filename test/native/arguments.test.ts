@@ -41,6 +41,7 @@ const SIGNATURES: Record<Exclude<VerbName, 'openWakeup'>, Array<[Kind, unknown]>
   release: [['integer', 1]],
   generation: [['integer', -1]],
   adopt: [['integer', -1]],
+  disown: [['integer', -1], ['integer', 1]],
   close: [['integer', -1]],
   pipe: [['int32', pair]],
   socketPair: [['int32', pair]],
@@ -53,6 +54,12 @@ const SIGNATURES: Record<Exclude<VerbName, 'openWakeup'>, Array<[Kind, unknown]>
   connect: [['integer', -1], ['integer', 4], ['string', '127.0.0.1'], ['integer', 0]],
   localAddress: [['integer', -1]],
   peerAddress: [['integer', -1]],
+  peerCredentials: [['integer', -1]],
+  setMode: [['integer', -1], ['integer', 0o600]],
+  setPathMode: [['string', '/nowhere/a'], ['integer', 0o600]],
+  fileIdentity: [['string', '/nowhere/a']],
+  unlink: [['string', '/nowhere/a']],
+  lockFile: [['string', '/nowhere/a']],
   recv: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   peek: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   send: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
@@ -199,6 +206,9 @@ describe('bounds', () => {
     expect(() => kernel.close(-1, 0)).toThrow(/generation/)
     expect(() => kernel.close(-1, '1' as unknown as number)).toThrow(TypeError)
     expect(() => kernel.wake(-1, 0)).toThrow(/generation/)
+    expect(() => kernel.disown(-1, 0)).toThrow(/generation/)
+    expect(() => kernel.setMode(-1, -1)).toThrow(/mode/)
+    expect(() => kernel.setPathMode('/nowhere/a', 0o10000)).toThrow(/mode/)
     expect(() => kernel.allocate(0)).toThrow(/length/)
     expect(() => kernel.allocate(2 ** 30 + 1)).toThrow(/length/)
   })

@@ -50,6 +50,10 @@ export class DescriptorTable {
     this.#ownerships[fd] = 'owned'
   }
 
+  disown(fd: number): void {
+    this.#ownerships[fd] = 'foreign'
+  }
+
   /** Of the present life of this number; 0 when it is closed. */
   generation(fd: number): number {
     return this.file(fd) === null ? 0 : (this.#generations[fd] as number)

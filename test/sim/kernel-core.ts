@@ -29,7 +29,9 @@ const BETWEEN_CALLS_MS = 0.5
 
 const NO_FILE = new EventFile()
 /** Verbs that work on no descriptor. */
-const FREE_VERBS: ReadonlySet<string> = new Set(['pipe', 'socketPair', 'socket', 'openWakeup', 'adopt', 'poll'])
+const FREE_VERBS: ReadonlySet<string> = new Set([
+  'pipe', 'socketPair', 'socket', 'openWakeup', 'adopt', 'poll', 'setPathMode', 'fileIdentity', 'unlink', 'lockFile',
+]) // biome-ignore format: a table
 
 export abstract class KernelCore {
   readonly errno: ErrnoTable = SIM_ERRNO
@@ -122,6 +124,15 @@ export abstract class KernelCore {
       this.table.adopt(fd)
       this.harness.delete(fd)
       return this.table.generation(fd)
+    })
+  }
+
+  disown(fd: number, generation: number): number {
+    return this.run('disown', fd, () => {
+      if (this.table.generation(fd) !== generation) return fail('ESTALE')
+      this.table.disown(fd)
+      this.harness.add(fd)
+      return 0
     })
   }
 

@@ -4,7 +4,9 @@
 import {
   BATCH_STRIDE,
   Family,
+  type FileIdentity,
   type Kernel,
+  type PeerCredentials,
   POLL_STRIDE,
   SEGMENT_STRIDE,
   type SocketAddress,
@@ -129,6 +131,47 @@ export class SimKernel extends KernelCore implements Kernel {
       return 0
     })
     return result < 0 ? result : (answer as unknown as SocketAddress)
+  }
+
+  peerCredentials(fd: number): PeerCredentials | number {
+    const result = this.onSocket('peerCredentials', fd, (socket) => {
+      if (!socket.isUnix) return fail('EOPNOTSUPP')
+      return socket.state === 'connected' ? 0 : fail('ENOTCONN')
+    })
+    return result < 0 ? result : { pid: 1, uid: 1000, gid: 1000 }
+  }
+
+  setMode(fd: number, mode: number): number {
+    return this.onSocket('setMode', fd, (socket) => {
+      socket.mode = mode
+      return 0
+    })
+  }
+
+  setPathMode(path: string, mode: number): number {
+    return this.run('setPathMode', -1, () => this.network.unixNames.setMode(path, mode))
+  }
+
+  fileIdentity(path: string): FileIdentity | number {
+    let answer: FileIdentity | number = 0
+    const result = this.run('fileIdentity', -1, () => {
+      answer = this.network.unixNames.identity(path)
+      return typeof answer === 'number' ? answer : 0
+    })
+    return result < 0 ? result : answer
+  }
+
+  unlink(path: string): number {
+    return this.run('unlink', -1, () => this.network.unixNames.unlink(path))
+  }
+
+  lockFile(path: string): number {
+    return this.run('lockFile', -1, () => {
+      const full = this.tableError()
+      if (full !== 0) return full
+      const file = this.network.unixNames.lock(path)
+      return file === null ? fail('EAGAIN') : this.open(file)
+    })
   }
 
   recv(fd: number, bufferId: number, offset: number, length: number): number {

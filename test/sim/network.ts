@@ -8,6 +8,7 @@ import { type Link, LOOPBACK } from './channel.ts'
 import type { Faults } from './faults.ts'
 import { fail, SIM_ERRNO } from './open-file.ts'
 import { StreamSocket } from './stream-socket.ts'
+import { UnixNames } from './unix-names.ts'
 import type { World } from './world.ts'
 
 export type Route = 'up' | 'blackhole' | 'unreachable'
@@ -26,8 +27,8 @@ export class Network {
   readonly #faults: Faults
   readonly #bound = new Set<StreamSocket>()
   readonly #routes = new Map<string, Route>()
-  readonly #unixPaths = new Map<string, StreamSocket | null>()
   readonly #foreignAddresses = new Set<string>()
+  readonly unixNames: UnixNames = new UnixNames()
   #nextPort = EPHEMERAL_FIRST
   /** The link of the next connection. */
   drawLink: () => Link = () => LOOPBACK
@@ -48,11 +49,6 @@ export class Network {
     this.#foreignAddresses.add(address)
   }
 
-  /** Removes the name of a unix socket, as unlink(2) would. */
-  unlink(path: string): void {
-    this.#unixPaths.delete(path)
-  }
-
   bind(socket: StreamSocket, family: Family, address: string, port: number): number {
     if (!this.#isAddress(family, address)) return fail('EINVAL')
     if (family !== socket.family) return this.#wrongFamily(socket, family)
@@ -70,15 +66,12 @@ export class Network {
   #bindUnix(socket: StreamSocket, path: string): number {
     const name = path === '' ? `\0auto${this.#nextPort++}` : path
     // A path is made in the file system before anybody looks at the socket.
-    if (!name.startsWith('\0') && this.#unixPaths.has(name)) return fail('EADDRINUSE')
+    const { unixNames } = this
+    if (!name.startsWith('\0') && unixNames.has(name)) return fail('EADDRINUSE')
     if (!socket.mayBind) return fail('EINVAL')
-    if (this.#unixPaths.has(name)) return fail('EADDRINUSE')
-    this.#unixPaths.set(name, socket)
+    if (unixNames.has(name)) return fail('EADDRINUSE')
+    unixNames.bind(name, socket)
     socket.local = { family: Family.UNIX, address: name, port: 0 }
-    socket.onClosed = () => {
-      if (name.startsWith('\0')) this.#unixPaths.delete(name)
-      else if (this.#unixPaths.get(name) === socket) this.#unixPaths.set(name, null)
-    }
     return 0
   }
 
@@ -125,8 +118,8 @@ export class Network {
   }
 
   #connectUnix(socket: StreamSocket, path: string): number {
-    if (!this.#unixPaths.has(path)) return fail(path.startsWith('\0') ? 'ECONNREFUSED' : 'ENOENT')
-    const listener = this.#unixPaths.get(path)
+    if (!this.unixNames.has(path)) return fail(path.startsWith('\0') ? 'ECONNREFUSED' : 'ENOENT')
+    const listener = this.unixNames.socketAt(path)
     if (listener?.state !== 'listening' || listener.backlog === null) return fail('ECONNREFUSED')
     if (listener.backlog.queue.length > listener.backlog.limit) return fail('EAGAIN')
     if (socket.state !== 'fresh') return fail(socket.state === 'connected' ? 'EISCONN' : 'EINVAL')

@@ -21,6 +21,8 @@ export class StreamSocket extends OpenFile {
   readonly family: Family
   readonly world: World
   readonly options: Map<number, number> = new Map()
+  /** Permission bits that the file of a unix socket will get, before umask. */
+  mode = 0o777
   state: SocketState = 'fresh'
   local: SocketAddress | null = null
   hasChosenAddress = false
