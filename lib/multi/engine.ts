@@ -149,6 +149,10 @@ export class Engine implements Host {
     this.kernel.close(fd, generation)
   }
 
+  letGoOfFd(fd: number): void {
+    this.#interest.forget(fd)
+  }
+
   complete(subject: object, error: TransferError | null): void {
     this.book.complete(this, subject as Subject, error, this.outside.notifyFunction !== null)
   }

@@ -74,6 +74,11 @@ export interface Host {
   settle(task: Task): void
   /** The one place that closes descriptors: REMOVE first, if it was announced (invariant 1). */
   closeFd(fd: number, generation: number): void
+  /**
+   * The descriptor goes to another owner, who may close it at any time: REMOVE at once, if it was announced. The
+   * machine that watches it must retire.
+   */
+  letGoOfFd(fd: number): void
   /** A transfer has ended: its message is queued. */
   complete(subject: object, error: TransferError | null): void
 }

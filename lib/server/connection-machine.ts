@@ -1,22 +1,22 @@
 /**
  * One connection of a server as a machine: setting up → open → closing → ended. While it is set up, layers are put on
- * the stream (PROXY header, TLS); open, a driver moves the bytes; closing, our side has said its last word and the peer's
- * is read out, so that a reset does not destroy what it was sent. The only setter of the state is `#enter`. One timer is
- * armed and looked at when it is due, so that deadlines which move with every request cost nothing.
+ * the stream (PROXY header, TLS); open, a driver moves the bytes; closing, our side has said its last word and the
+ * peer's is read out, so that a reset does not destroy what it was sent. The only setter of the state is `#enter`. One
+ * timer is armed and looked at when it is due, so that deadlines which move with every request cost nothing. What a
+ * callback throws resets this connection, and no other.
  */
 import { TimerTable } from '../base/timer-table.ts'
 import { FilterStatus } from '../connection/filter.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
-import { type InterestSet, type Machine, MachineKind } from '../multi/machine.ts'
+import { type InterestSet, type Machine, MachineKind, REPORTED } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import { SocketOption } from '../sys/kernel.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Driver } from './driver.ts'
 
-/** How long the peer's last bytes are read out, and how many of them: nginx's lingering_timeout and some more bytes. */
-const LINGER_MS = 5_000
+/** Bytes of the peer that are read out after our last; what sends more than that is not worth waiting for. */
 const LINGER_BYTES_MAX = 1024 * 1024
 /** Reads of one run, so that a fast sender does not starve the other machines. */
 const READS_PER_RUN = 10
@@ -27,21 +27,35 @@ const TIMER_COUNT = 1
 const State = { SETTING_UP: 0, OPEN: 1, CLOSING: 2, ENDED: 3 } as const
 type State = (typeof State)[keyof typeof State]
 
+/** Why a connection never opened, and what the peer is told. */
+export interface SetupFailure {
+  readonly reason: CloseReason
+  readonly error: Error | null
+  /** FIN once the peer's bytes are read out, so that it sees what it was sent last; or RST. */
+  readonly farewell: 'linger' | 'close' | 'reset'
+}
+
 /** Puts the layers on the stream that come before the driver. */
 export interface ConnectionSetup {
   /** Absolute, of the present step. */
   readonly deadline: number
-  /** Why it failed. */
-  readonly failure: { readonly reason: CloseReason; readonly error: Error | null } | null
+  /** After FAILED, and after `expired`. */
+  readonly failure: SetupFailure | null
   advance(now: number): FilterStatus
+  /** The deadline has passed: there is a failure now. */
+  expired(now: number): void
 }
 
 /** The public face of the connection, as its machine sees it. */
 export interface ConnectionOwner {
-  /** The layers are set up. What drives it from now on. */
+  /** How long the peer's last bytes are read out. */
+  readonly lingerMs: number
+  /** The layers are set up. What drives it from now on: it only builds. */
   begin(machine: ConnectionMachine): Driver
-  /** Called once, after the descriptor was closed (or went to somebody else), unless the Multi was closed. */
+  /** Called once, after the descriptor was closed or went to somebody else. When `host.closed`, tell nobody. */
   ended(reason: CloseReason, error: Error | null): void
+  /** A callback of the user's threw; the connection has ended already. Must not throw. */
+  threw(error: unknown): void
 }
 
 export class ConnectionMachine implements Machine {
@@ -56,11 +70,14 @@ export class ConnectionMachine implements Machine {
   #state: State = State.SETTING_UP
   #setup: ConnectionSetup | null
   #driver: Driver | null = null
-  #task!: Task
+  readonly #task: Task
   #reason: CloseReason = 'done'
   #error: Error | null = null
+  /** `drain` came before there was a driver. */
+  #isDraining = false
   #lingerDeadline = Number.POSITIVE_INFINITY
   #lingerBytes = 0
+  #finSent = false
 
   constructor(host: Host, stream: ByteStream, owner: ConnectionOwner & object, setup: ConnectionSetup | null) {
     this.host = host
@@ -70,8 +87,13 @@ export class ConnectionMachine implements Machine {
     this.#task = host.spawn(this)
   }
 
+  /** A driver moves the bytes. */
   get open(): boolean {
     return this.#state === State.OPEN
+  }
+
+  get settingUp(): boolean {
+    return this.#state === State.SETTING_UP
   }
 
   get ended(): boolean {
@@ -95,6 +117,13 @@ export class ConnectionMachine implements Machine {
     this.host.markDirty(this.#task)
   }
 
+  /** What it waits for changed outside of a run, within an entry of the engine. */
+  settle(): void {
+    if (this.#state === State.ENDED) return
+    this.#arm()
+    this.host.settle(this.#task)
+  }
+
   /** Another protocol takes over, as after 101. The old driver hears nothing more. */
   hand(driver: Driver): void {
     this.#driver = driver
@@ -103,18 +132,15 @@ export class ConnectionMachine implements Machine {
   }
 
   /**
-   * All is written: FIN. With `linger` the peer's bytes are read out first, which matters when it may still be sending.
+   * All is written: FIN. With `linger` the peer's bytes are read out first, which matters unless it has said its last
+   * word: closing a socket with unread bytes resets it, and the reset may overtake what we sent.
    */
-  finish(reason: CloseReason, linger = false): void {
+  finish(reason: CloseReason, linger = false, error: Error | null = null): void {
     if (this.#state !== State.OPEN && this.#state !== State.SETTING_UP) return
     this.#reason = reason
-    if (!linger) {
-      this.#end()
-      return
-    }
-    this.#enter(State.CLOSING)
-    this.#lingerDeadline = this.host.now + LINGER_MS
-    this.markDirty()
+    this.#error = error
+    if (linger && this.subject.lingerMs > 0) this.#close()
+    else this.#end()
   }
 
   /** Closes at once. */
@@ -125,45 +151,69 @@ export class ConnectionMachine implements Machine {
     this.#end()
   }
 
-  /** Closes at once, with a reset instead of a FIN. */
+  /** Closes at once, with a reset instead of a FIN, so that nobody takes what was sent for the whole. */
   reset(reason: CloseReason, error: Error | null = null): void {
-    const { fd } = this.stream
+    const { fd, socket } = this.stream
     if (fd >= 0) this.host.kernel.setOption(fd, SocketOption.LINGER, 0)
+    // From below: TLS must not say close_notify, which would look like an orderly end.
+    socket.close()
     this.fail(reason, error)
   }
 
   /** Lets the descriptor go without closing it. What was read and not used is the driver's to pass on. */
   release(): number {
+    this.host.letGoOfFd(this.stream.fd)
     const fd = this.stream.socket.release()
     this.#reason = 'handed-over'
     this.#end()
     return fd
   }
 
+  /** The server takes leave. One that is still being set up learns it as soon as it is open. */
   drain(): void {
+    this.#isDraining = true
     if (this.#state !== State.OPEN) return
-    this.#driver?.drain(this.host.now)
+    this.#tellDrain()
     this.markDirty()
+  }
+
+  /** A callback of the user's threw: it ends this connection, and no other (invariant 7). */
+  abortBecause(thrown: unknown): void {
+    this.reset('aborted', errorOf(thrown))
+    this.subject.threw(thrown)
   }
 
   // What the engine asks for
 
   start(_now: number): void {
-    if (this.#setup === null) this.#open()
+    if (this.#setup === null && this.#state === State.SETTING_UP) this.#open()
   }
 
   run(now: number, readiness: number): void {
-    if (this.#state === State.SETTING_UP) this.#setUp(now)
-    if (this.#state === State.OPEN) this.#driver?.run(now, readiness)
-    if (this.#state === State.CLOSING) this.#runClosing(now)
+    let reported = readiness
+    if (this.#state === State.SETTING_UP) {
+      this.#setUp(now)
+      // What came along with the last bytes of the set-up is announced by nobody.
+      reported |= REPORTED
+    }
+    if (this.#state === State.OPEN) this.#drive(now, reported)
+    if (this.#state === State.CLOSING) this.#runClosing()
     this.#arm()
   }
 
   expired(_timer: number, now: number): void {
     if (now < this.#deadline) return
-    if (this.#state === State.OPEN) this.#driver?.expired(now)
-    else if (this.#state === State.SETTING_UP) this.fail('timeout', this.#setup?.failure?.error ?? null)
-    else this.#end()
+    switch (this.#state) {
+      case State.OPEN:
+        this.#tellExpired(now)
+        break
+      case State.SETTING_UP:
+        this.#setup?.expired(now)
+        this.#failSetup()
+        break
+      default:
+        this.#end()
+    }
   }
 
   interest(into: InterestSet): void {
@@ -182,10 +232,10 @@ export class ConnectionMachine implements Machine {
     return this.#state === State.OPEN && (this.#driver as Driver).dormant
   }
 
+  /** The Multi closes, or a socket or timer function of its failed. */
   abort(cause: unknown): void {
-    const error = cause instanceof Error ? cause : new Error(String(cause))
     if (this.host.closed) this.fail('shutdown', null)
-    else this.reset('aborted', error)
+    else this.reset('aborted', errorOf(cause))
   }
 
   get #deadline(): number {
@@ -206,37 +256,95 @@ export class ConnectionMachine implements Machine {
   }
 
   #setUp(now: number): void {
-    const setup = this.#setup as ConnectionSetup
-    const status = setup.advance(now)
-    if (status === FilterStatus.FAILED) this.fail(setup.failure?.reason ?? 'error', setup.failure?.error ?? null)
-    else if (status === FilterStatus.DONE) this.#open()
+    if (this.#setup === null) {
+      this.#open()
+      return
+    }
+    try {
+      const status = this.#setup.advance(now)
+      if (status === FilterStatus.FAILED) this.#failSetup()
+      else if (status === FilterStatus.DONE) this.#open()
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  #failSetup(): void {
+    // It may have been closed by what the set-up asked.
+    if (this.#state !== State.SETTING_UP) return
+    const { reason, error, farewell } = this.#setup?.failure ?? { reason: 'error', error: null, farewell: 'close' }
+    if (farewell === 'reset') this.reset(reason, error)
+    else this.finish(reason, farewell === 'linger', error)
   }
 
   #open(): void {
-    this.#setup = null
-    this.#enter(State.OPEN)
-    this.#driver = this.subject.begin(this)
-    this.#driver.open(this.host.now)
-  }
-
-  #runClosing(_now: number): void {
-    const { host, stream } = this
-    const again = -host.kernel.errno.EAGAIN
-    const shut = stream.shutdownWrite()
-    if (shut < 0 && shut !== again) {
-      this.#end()
+    try {
+      this.#driver = this.subject.begin(this)
+      this.#setup = null
+      this.#enter(State.OPEN)
+      this.#driver.open(this.host.now)
+    } catch (thrown) {
+      this.abortBecause(thrown)
       return
     }
-    for (let reads = 0; reads < READS_PER_RUN; reads++) {
-      const received = stream.recv(host.scratch.id, 0, host.scratch.bytes.length)
-      if (received === again) return
-      this.#lingerBytes += Math.max(received, 0)
-      if (received <= 0 || this.#lingerBytes > LINGER_BYTES_MAX) {
-        this.#end()
-        return
-      }
+    if (this.#isDraining && this.#state === State.OPEN) this.#tellDrain()
+  }
+
+  #drive(now: number, readiness: number): void {
+    try {
+      this.#driver?.run(now, readiness)
+    } catch (thrown) {
+      this.abortBecause(thrown)
     }
+  }
+
+  #tellExpired(now: number): void {
+    try {
+      this.#driver?.expired(now)
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  #tellDrain(): void {
+    try {
+      this.#driver?.drain(this.host.now)
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  /** FIN now, if what TLS has to say first can be sent; then nothing is decrypted any more, only counted. */
+  #close(): void {
+    this.#enter(State.CLOSING)
+    this.#lingerDeadline = this.host.now + this.subject.lingerMs
+    this.#sendFin()
+    // Its last bytes may be here already, announced before and not again.
     this.markDirty()
+    this.settle()
+  }
+
+  #sendFin(): void {
+    const { stream } = this
+    let result = stream.shutdownWrite()
+    if (result === -this.host.kernel.errno.EAGAIN) return
+    // TLS that failed has no more to say; its alert is out.
+    if (result < 0) result = stream.socket.shutdownWrite()
+    this.#finSent = true
+    if (result < 0) this.#end()
+  }
+
+  #runClosing(): void {
+    const { host, stream } = this
+    if (!this.#finSent) this.#sendFin()
+    const { scratch } = host
+    for (let reads = 0; reads < READS_PER_RUN && this.#state === State.CLOSING; reads++) {
+      const received = stream.socket.recv(scratch.id, 0, scratch.bytes.length)
+      if (received === -host.kernel.errno.EAGAIN) return
+      this.#lingerBytes += Math.max(received, 0)
+      if (received <= 0 || this.#lingerBytes > LINGER_BYTES_MAX) this.#end()
+    }
+    if (this.#state === State.CLOSING) this.markDirty()
   }
 
   /** The only end. */
@@ -246,12 +354,22 @@ export class ConnectionMachine implements Machine {
     this.timers.clearAll()
     this.stream.close()
     this.host.retire(this.#task)
-    if (!this.host.closed) this.#driver?.closed(this.#reason, this.#error)
+    this.#setup = null
+    const driver = this.#driver
     this.#driver = null
-    if (!this.host.closed) this.subject.ended(this.#reason, this.#error)
+    try {
+      driver?.closed(this.#reason, this.#error)
+    } catch (thrown) {
+      this.subject.threw(thrown)
+    }
+    this.subject.ended(this.#reason, this.#error)
   }
 
   #enter(state: State): void {
     this.#state = state
   }
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown })
 }

@@ -12,6 +12,8 @@ import type { Driver } from './driver.ts'
 
 /** Who made the connection: a Listener, a Server, or whoever adopted its descriptor. */
 export interface ConnectionBook {
+  /** After our last byte the peer's are read out for so long. 0: not at all. */
+  readonly lingerMs: number
   /**
    * The layers are set up: what drives the connection from now on. It only builds; code of the user's is called by
    * `Driver.open`, which follows.
@@ -113,6 +115,11 @@ export class Connection implements ConnectionOwner {
   }
 
   /** @internal */
+  get lingerMs(): number {
+    return this.#book.lingerMs
+  }
+
+  /** @internal */
   begin(machine: ConnectionMachine): Driver {
     return this.#book.beginDriver(this, machine)
   }
@@ -120,5 +127,10 @@ export class Connection implements ConnectionOwner {
   /** @internal */
   ended(reason: CloseReason, error: Error | null): void {
     this.#book.ended(this, reason, error)
+  }
+
+  /** @internal */
+  threw(error: unknown): void {
+    this.#book.threw(this, error)
   }
 }
