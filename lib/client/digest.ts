@@ -3,8 +3,8 @@
  * servers, without (RFC 2069). The server's nonce is used again with a counter that goes up; whoever keeps a session
  * keeps the counter. auth-int is refused: the whole body would have to be known before the head is sent.
  */
-import { createHash } from 'node:crypto'
 import { type AuthChallenge, quoteString } from '../wire/auth-challenge.ts'
+import { DIGEST_HASHES, digestKey, digestProof, digestSessionKey, digestUserHash } from '../wire/digest-proof.ts'
 import { isFieldValue } from '../wire/http1/syntax.ts'
 import type { Credentials } from './credentials.ts'
 
@@ -13,9 +13,8 @@ export type RandomBytes = (size: number) => Uint8Array
 
 /** Without padding in base64. */
 const CLIENT_NONCE_BYTES = 33
-const HASHES: Readonly<Record<string, string>> = { MD5: 'md5', 'SHA-256': 'sha256', 'SHA-512-256': 'sha512-256' }
 /** How good a challenge is; RFC 7616 §3.7 lets the client choose. */
-const STRENGTHS: readonly string[] = ['MD5', 'SHA-256', 'SHA-512-256']
+const STRENGTHS: readonly string[] = Object.keys(DIGEST_HASHES)
 
 export interface DigestChallenge {
   readonly realm: string
@@ -42,7 +41,7 @@ export function readDigestChallenge({ parameters }: AuthChallenge): DigestChalle
   const upper = (algorithm ?? 'MD5').toUpperCase()
   const isSession = upper.endsWith('-SESS')
   const base = isSession ? upper.slice(0, -5) : upper
-  const hash = Object.hasOwn(HASHES, base) ? HASHES[base] : undefined
+  const hash = Object.hasOwn(DIGEST_HASHES, base) ? DIGEST_HASHES[base] : undefined
   if (hash === undefined) return `the Digest algorithm '${algorithm}' is not supported`
   const qop = parameters.get('qop')
   const qualities = (qop ?? '').toLowerCase().split(',')
@@ -80,20 +79,19 @@ export class DigestSession {
 
   /** Value of Authorization or Proxy-Authorization for the next request. */
   authorization(method: string, target: string): string {
-    const { realm, nonce, opaque, algorithm, isSession, hasQop, usesUserHash } = this.challenge
+    const { realm, nonce, opaque, algorithm, hash, isSession, hasQop, usesUserHash } = this.challenge
     this.#count++
     const count = this.#count.toString(16).padStart(8, '0')
     // With -sess the first client nonce is part of the key, so it stays; otherwise each request has its own.
     const clientNonce = isSession || this.#count === 1 ? this.#clientNonce : this.#newNonce()
     const key = this.#key()
-    const request = this.#digest(`${method}:${target}`)
-    const middle = hasQop ? `${nonce}:${count}:${clientNonce}:auth` : nonce
+    const proof = digestProof({ hash, key, nonce, count: hasQop ? count : null, clientNonce, method, target })
     const fields = [
       this.#usernameField(),
       `realm=${quoteString(realm)}`,
       `nonce=${quoteString(nonce)}`,
       `uri=${quoteString(target)}`,
-      `response="${this.#digest(`${key}:${middle}:${request}`)}"`,
+      `response="${proof}"`,
     ]
     if (algorithm !== null) fields.push(`algorithm=${algorithm}`)
     if (hasQop || isSession) fields.push(`cnonce="${clientNonce}"`)
@@ -104,17 +102,16 @@ export class DigestSession {
   }
 
   #key(): string {
-    const { realm, nonce, isSession } = this.challenge
+    const { realm, nonce, hash, isSession } = this.challenge
     const { username, password } = this.#credentials
-    // The realm came as Latin-1 from the wire, the others are the user's text and are meant as UTF-8.
-    const user = this.#digestBytes(username, ':', Buffer.from(realm, 'latin1'), ':', password)
-    return isSession ? this.#digest(`${user}:${nonce}:${this.#clientNonce}`) : user
+    const key = digestKey(hash, username, realm, password)
+    return isSession ? digestSessionKey(hash, key, nonce, this.#clientNonce) : key
   }
 
   #usernameField(): string {
     const { username } = this.#credentials
-    const { realm, usesUserHash, isUtf8 } = this.challenge
-    if (usesUserHash) return `username="${this.#digestBytes(username, ':', Buffer.from(realm, 'latin1'))}"`
+    const { realm, hash, usesUserHash, isUtf8 } = this.challenge
+    if (usesUserHash) return `username="${digestUserHash(hash, username, realm)}"`
     const bytes = Buffer.from(username).toString('latin1')
     if (isUtf8 && bytes !== username) return `username*=UTF-8''${encodeExtended(username)}`
     if (!isFieldValue(bytes)) throw new Error('a user name with control characters was let through')
@@ -123,17 +120,6 @@ export class DigestSession {
 
   #newNonce(): string {
     return Buffer.from(this.#randomBytes(CLIENT_NONCE_BYTES)).toString('base64')
-  }
-
-  /** Of text that stands on the wire: Latin-1. */
-  #digest(text: string): string {
-    return createHash(this.challenge.hash).update(text, 'latin1').digest('hex')
-  }
-
-  #digestBytes(...parts: readonly (string | Uint8Array)[]): string {
-    const hash = createHash(this.challenge.hash)
-    for (const part of parts) hash.update(part)
-    return hash.digest('hex')
   }
 }
 
