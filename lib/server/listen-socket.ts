@@ -23,7 +23,7 @@ export interface ListenSocket {
   readonly file: FileIdentity | null
 }
 
-export type SocketHost = Pick<Host, 'kernel' | 'closeFd'>
+export type SocketHost = Pick<Host, 'kernel' | 'closeFd' | 'forgetFd'>
 
 /** A step that failed: the call, and -errno. */
 export interface Refusal {
@@ -47,10 +47,11 @@ export function openListenSocket(host: SocketHost, settings: ListenSettings): Li
   }
 }
 
-/** The interest in it must be gone. */
+/** Closed, or given back to whoever it belongs to. */
 export function closeListenSocket(host: SocketHost, socket: ListenSocket): void {
   const { kernel } = host
   if (!socket.owned) {
+    host.forgetFd(socket.fd)
     if (socket.adopted) kernel.disown(socket.fd, socket.generation)
     return
   }

@@ -95,7 +95,7 @@ export class ListenerMachine implements Machine {
   // The verbs: inside an entry of the engine, callbacks included
 
   enable(): void {
-    if (this.#state === State.DISABLED) this.#enter(State.ACCEPTING)
+    if (this.#state === State.DISABLED) this.#enter(this.subject.room() > 0 ? State.ACCEPTING : State.FULL)
   }
 
   /** Ends a running accept loop at once. */
@@ -103,9 +103,11 @@ export class ListenerMachine implements Machine {
     if (this.enabled) this.#enter(State.DISABLED)
   }
 
-  /** There may be room again: the sink's own, or a descriptor was closed. */
+  /** The sink's room has changed, or a descriptor was closed. */
   wake(): void {
-    if (this.#state === State.FULL || this.#state === State.RESTING) this.#enter(State.ACCEPTING)
+    if (this.#state === State.DISABLED || this.#state === State.CLOSED) return
+    const state = this.subject.room() > 0 ? State.ACCEPTING : State.FULL
+    if (state !== this.#state) this.#enter(state)
   }
 
   /** Resets what waits in the queue, and removes the file of a unix socket if it is still ours. */
@@ -118,13 +120,18 @@ export class ListenerMachine implements Machine {
   /** Lets go of the descriptor without closing it; its queue is kept. */
   release(): ListenHandle {
     const { fd, generation, address, file } = this.#socket
-    if (this.#state !== State.CLOSED) this.#end()
+    if (this.#state !== State.CLOSED) {
+      this.#end()
+      this.#host.forgetFd(fd)
+    }
     return { fd, generation, address, file }
   }
 
   // What the engine asks for
 
-  start(_now: number): void {}
+  start(_now: number): void {
+    this.wake()
+  }
 
   run(now: number, readiness: number): void {
     if (this.#state !== State.ACCEPTING || (!this.#hasMore && (readiness & REPORTED) === 0)) return
