@@ -1,5 +1,9 @@
 #include "tls_context.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cstring>
 
 #include "tls_engine.h"
@@ -14,6 +18,12 @@ constexpr size_t kHashLength = 32;
 constexpr unsigned char kSessionIdContext[] = "sockmux";
 
 Context* ContextOf(const SSL* ssl) { return &Engine::Of(ssl)->context(); }
+
+// For the time of one line: a context lives until it is collected, and a descriptor must not.
+// Secrets are for their owner alone.
+int OpenKeyLog(const std::string& path) {
+  return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+}
 
 void LogKey(const SSL* ssl, const char* line) { ContextOf(ssl)->WriteKeyLog(line); }
 
@@ -54,10 +64,6 @@ Context::Context(const ContextOptions& options)
       ocsp_response_(options.ocsp_response.data,
                      options.ocsp_response.data + options.ocsp_response.length) {}
 
-Context::~Context() {
-  if (key_log_ != nullptr) fclose(key_log_);
-}
-
 std::shared_ptr<Context> Context::Create(const ContextOptions& options, Problem* problem) {
   std::shared_ptr<Context> context(new Context(options));
   *problem = context->context_ == nullptr ? "context" : context->Configure(options);
@@ -72,8 +78,12 @@ bool Context::Accepts(const uint8_t* key_hash) const {
 }
 
 void Context::WriteKeyLog(const char* line) const {
-  fprintf(key_log_, "%s\n", line);
-  fflush(key_log_);
+  int fd = OpenKeyLog(key_log_file_);
+  if (fd < 0) return;
+  // In one call, so that lines of several threads and processes do not mix.
+  std::string whole = std::string(line) + "\n";
+  [[maybe_unused]] ssize_t written = write(fd, whole.data(), whole.size());
+  close(fd);
 }
 
 Problem Context::Configure(const ContextOptions& options) {
@@ -105,8 +115,10 @@ Problem Context::Configure(const ContextOptions& options) {
     if (problem != nullptr) return problem;
   }
   if (!options.key_log_file.empty()) {
-    key_log_ = fopen(options.key_log_file.c_str(), "ae");
-    if (key_log_ == nullptr) return "keyLogFile";
+    int fd = OpenKeyLog(options.key_log_file);
+    if (fd < 0) return "keyLogFile";
+    close(fd);
+    key_log_file_ = options.key_log_file;
     SSL_CTX_set_keylog_callback(context, LogKey);
   }
   if (options.server) return ConfigureServer(options);

@@ -3,7 +3,6 @@
 #ifndef SOCKMUX_TLS_CONTEXT_H_
 #define SOCKMUX_TLS_CONTEXT_H_
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,7 +36,7 @@ class Context {
   static std::shared_ptr<Context> Create(const ContextOptions& options, Problem* problem);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
-  ~Context();
+  ~Context() = default;
 
   SSL_CTX* ssl_context() const { return context_.get(); }
   bool server() const { return server_; }
@@ -62,7 +61,7 @@ class Context {
   std::vector<uint8_t> pins_;
   std::vector<uint8_t> alpn_;
   std::vector<uint8_t> ocsp_response_;
-  FILE* key_log_ = nullptr;
+  std::string key_log_file_;
 };
 
 }  // namespace sockmux::tls

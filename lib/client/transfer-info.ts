@@ -51,7 +51,7 @@ export class TransferInfo {
   localPort = 0
   /** What TLS agreed on with the origin; null before, and without TLS. */
   tls: TlsDescription | null = null
-  /** Why the origin's chain of certificates does not hold: OpenSSL's number, 0 when it does. CURLINFO_SSL_VERIFYRESULT. */
+  /** Why the origin's chain does not hold: OpenSSL's number, 0 when it does. CURLINFO_SSL_VERIFYRESULT. */
   verifyResult = 0
   /** The origin's chain, its own certificate first, where certificateInfo asks for it. CURLINFO_CERTINFO. */
   certificates: readonly PeerCertificate[] = []

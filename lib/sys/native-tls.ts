@@ -303,7 +303,8 @@ function readSource(problem: Problem, source: TlsSource | null): Uint8Array | Tr
 }
 
 function readAuthorities({ sources, system }: TlsAuthorities): Uint8Array[] | TransferError {
-  const bundles: Uint8Array[] = system ? systemAuthorities() : []
+  const bundles = system ? systemAuthorities() : []
+  if (bundles instanceof TransferError) return bundles
   for (const source of sources) {
     const bytes = readSource('ca', source)
     if (bytes instanceof TransferError) return bytes
@@ -326,12 +327,14 @@ function defaultAuthorities(): Uint8Array[] {
   return bundles
 }
 
-function systemAuthorities(): Uint8Array[] {
+/** As OpenSSL finds them: SSL_CERT_FILE goes before the system's bundle. */
+function systemAuthorities(): Uint8Array[] | TransferError {
   const { getCACertificates } = nodeTls() as { getCACertificates?: (type: 'system') => string[] }
   const certificates = getCACertificates?.('system') ?? []
   if (certificates.length > 0) return [Buffer.from(certificates.join('\n'))]
-  const bundle = SYSTEM_BUNDLES.find((path) => existsSync(path))
-  return bundle === undefined ? [] : [readFileSync(bundle)]
+  const path = process.env['SSL_CERT_FILE'] || SYSTEM_BUNDLES.find((bundle) => existsSync(bundle))
+  const bytes = readSource('ca', path === undefined ? null : { path })
+  return bytes instanceof TransferError ? bytes : [bytes]
 }
 
 /** SHA-256 hashes one after the other. */

@@ -4,7 +4,7 @@
  * answer tells in x-tls what was agreed on.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { type Certificate, makeCertificate } from './certificates.ts'
+import { type Certificate, makeCertificate, makeOcspResponse } from './certificates.ts'
 import { accepts, makeDirectory, startProgram, withFreePorts } from './child-server.ts'
 
 const SERVERS = ['both', 'tls12', 'tls13', 'clientCertificate', 'impatient', 'byName', 'plain'] as const
@@ -20,6 +20,7 @@ const NAMES = {
   'one.wild.test': 'wildcard',
   'two.one.wild.test': 'wildcard',
   'named.test': 'named',
+  'stapled.test': 'stapled',
 } as const
 
 export interface TlsNginx {
@@ -47,6 +48,8 @@ export interface TlsCertificates {
   readonly unknown: Certificate
   readonly wildcard: Certificate
   readonly named: Certificate
+  /** Shown with a stapled OCSP response that says good. */
+  readonly stapled: Certificate
   readonly client: Certificate
   readonly strangeClient: Certificate
 }
@@ -69,6 +72,7 @@ function makeCertificates(): TlsCertificates {
     unknown: makeCertificate({ commonName: 'unknown.test', names: ['unknown.test'], issuer: stranger }),
     wildcard: makeCertificate({ commonName: 'wild', names: ['*.wild.test'], issuer: authority }),
     named: makeCertificate({ commonName: 'named.test', names: ['named.test'], issuer: authority }),
+    stapled: makeCertificate({ commonName: 'stapled.test', names: ['stapled.test'], issuer: authority }),
     client: makeCertificate({ commonName: 'Known Client', issuer: authority }),
     strangeClient: makeCertificate({ commonName: 'Strange Client', issuer: stranger }),
   }
@@ -85,13 +89,17 @@ function tlsServer(directory: string, port: number, certificate: string, rest: s
 `
 }
 
+function stapling(directory: string, certificate: string): string {
+  return certificate === 'stapled' ? `ssl_stapling on; ssl_stapling_file ${directory}/stapled.ocsp;` : ''
+}
+
 function configuration(directory: string, ports: Readonly<Record<ServerName, number>>): string {
   const tempPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${directory}/temp/${name};`)
     .join('\n  ')
   const server = (name: ServerName, rest: string): string => tlsServer(directory, ports[name], 'server', rest)
   const byName = Object.entries(NAMES).map(([name, certificate]) =>
-    tlsServer(directory, ports.byName, certificate, `server_name ${name};`),
+    tlsServer(directory, ports.byName, certificate, `server_name ${name}; ${stapling(directory, certificate)}`),
   )
   return `daemon off;
 master_process off;
@@ -155,6 +163,7 @@ export async function startTlsNginx(path: string): Promise<TlsNginx> {
     for (const [name, { certificate, key }] of Object.entries(certificates) as [string, Certificate][]) {
       writeFileSync(`${directory}/${name}.pem`, `${certificate}${key}`, { mode: 0o600 })
     }
+    writeFileSync(`${directory}/stapled.ocsp`, makeOcspResponse(certificates.authority, certificates.stapled, 'good'))
     writeFileSync(`${directory}/users`, 'alice:{PLAIN}wonder land\n')
     writeFileSync(`${directory}/locations.conf`, locations(directory, ports))
     writeFileSync(`${directory}/nginx.conf`, configuration(directory, ports))
