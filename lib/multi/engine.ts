@@ -149,10 +149,6 @@ export class Engine implements Host {
     this.kernel.close(fd, generation)
   }
 
-  forgetFd(fd: number): void {
-    this.#interest.forget(fd)
-  }
-
   letGoOfFd(fd: number): void {
     this.#interest.forget(fd)
   }

@@ -74,8 +74,6 @@ export interface Host {
   settle(task: Task): void
   /** The one place that closes descriptors: REMOVE first, if it was announced (invariant 1). */
   closeFd(fd: number, generation: number): void
-  /** The descriptor goes to another owner: REMOVE now, if it was announced. */
-  forgetFd(fd: number): void
   /**
    * The descriptor goes to another owner, who may close it at any time: REMOVE at once, if it was announced. The
    * machine that watches it must retire.

@@ -23,7 +23,7 @@ export interface ListenSocket {
   readonly file: FileIdentity | null
 }
 
-export type SocketHost = Pick<Host, 'kernel' | 'closeFd' | 'forgetFd'>
+export type SocketHost = Pick<Host, 'kernel' | 'closeFd' | 'letGoOfFd'>
 
 /** A step that failed: the call, and -errno. */
 export interface Refusal {
@@ -51,7 +51,7 @@ export function openListenSocket(host: SocketHost, settings: ListenSettings): Li
 export function closeListenSocket(host: SocketHost, socket: ListenSocket): void {
   const { kernel } = host
   if (!socket.owned) {
-    host.forgetFd(socket.fd)
+    host.letGoOfFd(socket.fd)
     if (socket.adopted) kernel.disown(socket.fd, socket.generation)
     return
   }

@@ -51,8 +51,9 @@ export interface ListenerMachineOptions {
 export class ListenerMachine implements Machine {
   readonly kind: MachineKind = MachineKind.SERVER
   readonly timers: TimerTable = new TimerTable(TIMER_COUNT)
-  readonly subject: AcceptSink & object
+  readonly subject: object
   readonly address: SocketAddress
+  readonly #sink: AcceptSink
   readonly #host: Host
   readonly #socket: ListenSocket
   readonly #budget: number
@@ -64,11 +65,19 @@ export class ListenerMachine implements Machine {
   /** The last error of this episode; 0 when there is none. */
   #reported = 0
 
-  constructor(host: Host, socket: ListenSocket, sink: AcceptSink & object, options: ListenerMachineOptions) {
+  /** `subject` is what socketFunction is told. */
+  constructor(
+    host: Host,
+    socket: ListenSocket,
+    sink: AcceptSink,
+    options: ListenerMachineOptions,
+    subject: object = sink,
+  ) {
     this.#host = host
     this.#socket = socket
     this.address = socket.address
-    this.subject = sink
+    this.#sink = sink
+    this.subject = subject
     this.#budget = options.acceptBudget
     this.#state = options.enabled ? State.ACCEPTING : State.DISABLED
     this.#task = host.spawn(this)
@@ -95,7 +104,7 @@ export class ListenerMachine implements Machine {
   // The verbs: inside an entry of the engine, callbacks included
 
   enable(): void {
-    if (this.#state === State.DISABLED) this.#enter(this.subject.room() > 0 ? State.ACCEPTING : State.FULL)
+    if (this.#state === State.DISABLED) this.#enter(this.#sink.room() > 0 ? State.ACCEPTING : State.FULL)
   }
 
   /** Ends a running accept loop at once. */
@@ -106,7 +115,7 @@ export class ListenerMachine implements Machine {
   /** The sink's room has changed, or a descriptor was closed. */
   wake(): void {
     if (this.#state === State.DISABLED || this.#state === State.CLOSED) return
-    const state = this.subject.room() > 0 ? State.ACCEPTING : State.FULL
+    const state = this.#sink.room() > 0 ? State.ACCEPTING : State.FULL
     if (state !== this.#state) this.#enter(state)
   }
 
@@ -122,7 +131,7 @@ export class ListenerMachine implements Machine {
     const { fd, generation, address, file } = this.#socket
     if (this.#state !== State.CLOSED) {
       this.#end()
-      this.#host.forgetFd(fd)
+      this.#host.letGoOfFd(fd)
     }
     return { fd, generation, address, file }
   }
@@ -139,10 +148,10 @@ export class ListenerMachine implements Machine {
     const { kernel } = this.#host
     const { fd } = this.#socket
     for (let count = 0; this.#state === State.ACCEPTING; count++) {
-      if (this.subject.room() <= 0) return this.#enter(State.FULL)
+      if (this.#sink.room() <= 0) return this.#enter(State.FULL)
       if (count === this.#budget) return this.#goOnLater()
       const accepted = kernel.accept(fd)
-      if (accepted >= 0) this.subject.accepted(accepted, kernel.generation(accepted), this)
+      if (accepted >= 0) this.#sink.accepted(accepted, kernel.generation(accepted), this)
       else if (accepted === -kernel.errno.EAGAIN) return this.#emptied()
       else this.#fail(accepted, now)
     }
@@ -189,7 +198,7 @@ export class ListenerMachine implements Machine {
   #report(result: number, retryInMs: number, fatal: boolean): void {
     if (this.#reported === result && !fatal) return
     this.#reported = result
-    this.subject.failed(systemError(this.#host.kernel, result, 'accept', this.address), retryInMs, fatal)
+    this.#sink.failed(systemError(this.#host.kernel, result, 'accept', this.address), retryInMs, fatal)
   }
 
   #end(): void {
