@@ -4,7 +4,9 @@
  */
 import type { TransferCodeName } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
+import { streamError } from '../connection/stream-error.ts'
 import type { Host } from '../multi/host.ts'
+import { REPORTED } from '../multi/machine.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { HeaderList } from '../wire/http1/header-list.ts'
 import { Expectation, expectsContinue } from './expectation.ts'
@@ -14,7 +16,6 @@ import { Pace } from './pace.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { RequestSender, SendStatus } from './request-sender.ts'
 import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
-import { streamError } from './stream-error.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 
@@ -100,7 +101,8 @@ export class HttpExchange {
       yielded = status === ExchangeStatus.YIELDED
     }
     if (this.#isDraining) return this.#drain(yielded)
-    const status = this.#receiver.run(readiness)
+    // Whoever takes no more may have said why: an answer, or an alert of TLS.
+    const status = this.#receiver.run(this.#sendResult === 0 ? readiness : REPORTED)
     if (status === ReceiveStatus.DONE) return this.#keepsSending ? this.#drain(true) : this.#finish()
     if (status === ReceiveStatus.FAILED) return this.#failReceive()
     if (this.#sendResult !== 0 && !this.#flow.receivePaused) return this.#failSend()
@@ -260,6 +262,7 @@ export class HttpExchange {
       if (error === null) throw new Error('a reader that failed says why')
       return this.#sendResult !== 0 && !reader.started ? this.#failSend() : this.#fail(error.code, error.message)
     }
+    if (this.#sendResult !== 0 && !reader.started) return this.#failSend()
     return this.#failStream(result, 'RECV_ERROR', 'recv')
   }
 

@@ -4,13 +4,11 @@
  * wait watches `info.activeSocket`.
  */
 import type { ByteStream } from '../connection/stream.ts'
+import { streamError } from '../connection/stream-error.ts'
 import type { Host } from '../multi/host.ts'
+import { WOULD_BLOCK } from '../sys/readiness.ts'
 import { connectionPool } from './connection-pool.ts'
 import type { Lease } from './lease.ts'
-import { streamError } from './stream-error.ts'
-
-/** What `send` and `receive` return when they would have to wait (curl's CURLE_AGAIN). */
-export const WOULD_BLOCK = -1
 
 export class RawStream {
   readonly #host: Host

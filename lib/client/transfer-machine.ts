@@ -7,12 +7,12 @@ import { type TransferCodeName, TransferError } from '../base/errors.ts'
 import { TimerTable } from '../base/timer-table.ts'
 import { FilterStatus } from '../connection/filter.ts'
 import type { ByteStream } from '../connection/stream.ts'
+import type { WebSocketSession } from '../connection/websocket-session.ts'
 import type { Host } from '../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind } from '../multi/machine.ts'
 import { attachment, type Subject } from '../multi/subject.ts'
 import type { Task } from '../multi/task.ts'
 import { Acquisition, type AcquisitionFailure } from './acquisition.ts'
-import { connectionPool } from './connection-pool.ts'
 import { withoutExpectation } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import { FollowUp } from './follow-up.ts'
@@ -23,7 +23,6 @@ import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 import { WebSocketExchange } from './websocket-exchange.ts'
-import type { WebSocketSession } from './websocket-session.ts'
 
 /** Beginnings on new connections after reused ones died: curl's figure. */
 const RETRIES_MAX = 5
@@ -60,6 +59,8 @@ export interface TransferOwner extends Subject {
   readonly webSocketSession: WebSocketSession | null
   /** A raw transfer is connected, or a WebSocket with connectOnly is open: the stream is the owner's. */
   hold(raw: RawStream): void
+  /** This run has ended. */
+  finish(host: Host, error: TransferError | null): void
 }
 
 export class TransferMachine implements Machine {
@@ -143,6 +144,11 @@ export class TransferMachine implements Machine {
     if (this.#state === State.ENDED) return
     const reason = cause instanceof Error ? cause.message : String(cause)
     this.#end(new TransferError('ABORTED_BY_CALLBACK', `aborted: ${reason}`, cause))
+  }
+
+  /** Times out at the latest then. */
+  endBy(deadline: number): void {
+    if (this.#state !== State.ENDED) this.timers.set(TransferTimer.TOTAL, deadline)
   }
 
   #acquire(fresh: boolean): void {
@@ -309,7 +315,7 @@ export class TransferMachine implements Machine {
     this.#info.totalTime = this.#info.since(this.#host.now)
     // Of a transfer that was removed, or whose Multi was closed, nobody is told anything.
     if (this.#host.closed || this.subject[attachment].task === null) return
-    this.#host.complete(this.subject, this.#tellEnd(error))
+    this.subject.finish(this.#host, this.#tellEnd(error))
   }
 
   #tellEnd(error: TransferError | null): TransferError | null {
@@ -332,7 +338,7 @@ export class TransferMachine implements Machine {
     this.#acquisition = null
     this.#exchange?.close()
     this.#exchange = null
-    if (this.#lease !== null) this.#host.facility(connectionPool).giveBack(this.#lease, reusable, this.#host.now)
+    if (this.#lease !== null) this.#host.facility(this.#settings.pool).giveBack(this.#lease, reusable, this.#host.now)
     this.#lease = null
   }
 

@@ -2,11 +2,13 @@
  * One transfer, as users hold it: options in, `info` out, and a handle to pause, resume and use again. It belongs to at
  * most one Multi at a time, and stays there after its end until it is removed.
  */
-import { MultiError } from '../base/errors.ts'
+import { MultiError, type TransferError } from '../base/errors.ts'
 import { show } from '../base/options.ts'
+import { WebSocketSession } from '../connection/websocket-session.ts'
 import type { Host } from '../multi/host.ts'
 import type { Machine } from '../multi/machine.ts'
 import { Attachment, attachment, begin, release, type Subject } from '../multi/subject.ts'
+import { withNameSource } from './dns-over-https.ts'
 import { Flow } from './flow.ts'
 import type { RawStream } from './raw-stream.ts'
 import { TransferInfo } from './transfer-info.ts'
@@ -14,7 +16,6 @@ import { TransferMachine } from './transfer-machine.ts'
 import type { TransferOptions } from './transfer-options.ts'
 import { type TransferSettings, transferSettings } from './transfer-settings.ts'
 import { WebSocketHandle } from './websocket-handle.ts'
-import { WebSocketSession } from './websocket-session.ts'
 
 /** Which direction to pause or resume; default 'both'. */
 export type Direction = 'receive' | 'send' | 'both'
@@ -35,7 +36,7 @@ export class Transfer implements Subject {
    * Throws TypeError or RangeError naming the option and the value; opens nothing. Options are copied, a body is not.
    */
   constructor(options: TransferOptions) {
-    this.#settings = transferSettings(options)
+    this.#settings = withNameSource(transferSettings(options))
     this.#options = { ...options }
     this.data = options.data
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
@@ -90,7 +91,7 @@ export class Transfer implements Subject {
       throw new MultiError('ADDED_ALREADY', 'reset: this transfer belongs to a Multi; remove it first')
     }
     if (options !== this.#options) {
-      this.#settings = transferSettings(options)
+      this.#settings = withNameSource(transferSettings(options))
       this.#options = { ...options }
       this.data = options.data
       this.#webSocket = this.#newHandle()
@@ -136,6 +137,11 @@ export class Transfer implements Subject {
   /** @internal The stream is the transfer's until it is removed. */
   hold(raw: RawStream): void {
     this.#raw = raw
+  }
+
+  /** @internal */
+  finish(host: Host, error: TransferError | null): void {
+    host.complete(this, error)
   }
 
   [begin](host: Host): Machine {

@@ -4,6 +4,7 @@
  */
 import type { TransferCodeName } from '../base/errors.ts'
 import type { ByteStream } from '../connection/stream.ts'
+import { Reading, type WebSocketSession } from '../connection/websocket-session.ts'
 import type { Host } from '../multi/host.ts'
 import { newKey } from '../wire/websocket/handshake.ts'
 import type { Flow } from './flow.ts'
@@ -12,7 +13,6 @@ import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-excha
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
-import type { WebSocketSession } from './websocket-session.ts'
 import type { WebSocketSettings } from './websocket-settings.ts'
 import { readAgreement, withKey } from './websocket-upgrade.ts'
 
@@ -129,9 +129,17 @@ export class WebSocketExchange {
   }
 
   #runSession(readiness: number): ExchangeStatus {
-    const status = this.#session.run(readiness)
-    if (status === ExchangeStatus.FAILED) this.failure = this.#session.failure
-    return status
+    switch (this.#session.run(readiness)) {
+      case Reading.ENDED:
+        return ExchangeStatus.DONE
+      case Reading.FAILED:
+        this.failure = this.#session.failure
+        return ExchangeStatus.FAILED
+      case Reading.YIELDED:
+        return ExchangeStatus.YIELDED
+      default:
+        return ExchangeStatus.PENDING
+    }
   }
 
   #fail(code: TransferCodeName, message: string): ExchangeStatus {

@@ -5,6 +5,9 @@
  */
 import { MultiError, TransferError } from '../base/errors.ts'
 import { show } from '../base/options.ts'
+import type { WebSocketFrame, WebSocketMessage } from '../connection/websocket-message.ts'
+import type { WebSocketType } from '../connection/websocket-sender.ts'
+import { closePayload, Reading, type WebSocketSession, type WebSocketState } from '../connection/websocket-session.ts'
 import {
   CLOSE_REASON_BYTES_MAX,
   CloseCode,
@@ -14,9 +17,6 @@ import {
 } from '../wire/websocket/protocol.ts'
 import type { ExchangeFailure } from './http-exchange.ts'
 import { WOULD_BLOCK } from './raw-stream.ts'
-import type { WebSocketFrame, WebSocketMessage } from './websocket-message.ts'
-import type { WebSocketType } from './websocket-sender.ts'
-import { closePayload, Reading, type WebSocketSession, type WebSocketState } from './websocket-session.ts'
 import type { WebSocketSettings } from './websocket-settings.ts'
 
 export interface WebSocketSendOptions {

@@ -3,14 +3,8 @@
  * to a callback are borrowed, valid until it returns, and so is the object that holds them. In a callback, or from
  * outside, `transfer.webSocket` sends and closes.
  */
-import type { WebSocketFrame, WebSocketMessage } from './websocket-message.ts'
-
-export interface WebSocketOpening {
-  /** The subprotocol that the server chose; '' for none. */
-  readonly protocol: string
-  /** Messages may be compressed. */
-  readonly isCompressed: boolean
-}
+import type { WebSocketFrame, WebSocketMessage } from '../connection/websocket-message.ts'
+import type { WebSocketOpening } from '../connection/websocket-terms.ts'
 
 export interface WebSocketOptions {
   /** Subprotocols to ask for, in order of preference. Default: none. */

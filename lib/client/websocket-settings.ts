@@ -3,6 +3,7 @@
  * which each handshake draws for itself.
  */
 import { type Check, isBoolean, isDuration, isFunction, isInteger, show, wrongType } from '../base/options.ts'
+import type { WebSocketSessionSettings } from '../connection/websocket-terms.ts'
 import { defaults } from '../sys/defaults.ts'
 import { InflateFormat } from '../sys/inflate.ts'
 import type { ParsedUrl } from '../wire/url.ts'
@@ -21,27 +22,10 @@ const FRAME_BYTES_LIMIT = Number.MAX_SAFE_INTEGER
 /** Fields that the upgrade is made of. */
 const OWN_FIELDS = /^(?:upgrade|connection|sec-websocket-.*)$/i
 
-type Callback<Name extends keyof WebSocketOptions> = NonNullable<WebSocketOptions[Name]> | null
-
-export interface WebSocketSettings {
+export interface WebSocketSettings extends WebSocketSessionSettings {
   readonly protocols: readonly string[]
   readonly offersDeflate: boolean
-  /** Frames are told, not messages. */
-  readonly tellsFrames: boolean
-  /** Once open it is the user's, who sends and receives by calls. */
-  readonly isManual: boolean
-  readonly answersPings: boolean
-  readonly messageBytesMax: number
-  readonly frameBytesMax: number
-  readonly queuedBytesMax: number
-  readonly closeTimeoutMs: number
   readonly random: RandomSource
-  readonly onOpen: Callback<'onOpen'>
-  readonly onMessage: Callback<'onMessage'>
-  readonly onFrame: Callback<'onFrame'>
-  readonly onPing: Callback<'onPing'>
-  readonly onPong: Callback<'onPong'>
-  readonly onSendable: Callback<'onSendable'>
 }
 
 const isProtocols: Check = (option, value) => {
@@ -88,6 +72,7 @@ export function webSocketSettings(
   const isManual = options.connectOnly ?? false
   const tellsFrames = options.receiveFrames ?? options.onFrame !== undefined
   return {
+    role: 'client',
     protocols: [...(options.protocols ?? [])],
     offersDeflate:
       !tellsFrames && (options.perMessageDeflate ?? true) && defaults.inflateProvider.knows(InflateFormat.RAW),

@@ -1,19 +1,10 @@
 /** Whether a 101 is the answer to our request for an upgrade (RFC 6455 §4.1), and what was agreed on. */
-import { defaults } from '../sys/defaults.ts'
-import { InflateFormat } from '../sys/inflate.ts'
+import type { Agreement } from '../connection/websocket-terms.ts'
 import type { HeaderList } from '../wire/http1/header-list.ts'
-import { type DeflateTerms, readDeflateAnswer } from '../wire/websocket/deflate-extension.ts'
+import { readDeflateAnswer } from '../wire/websocket/deflate-extension.ts'
 import { acceptOf, listHas, parseExtensions } from '../wire/websocket/handshake.ts'
-import { MessageInflater } from '../wire/websocket/message-inflater.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { WebSocketSettings } from './websocket-settings.ts'
-
-export interface Agreement {
-  /** '' for none. */
-  readonly protocol: string
-  /** null: messages are not compressed. */
-  readonly terms: DeflateTerms | null
-}
 
 /** Every handshake has a key of its own. */
 export function withKey(plan: RequestPlan, key: string): RequestPlan {
@@ -36,11 +27,4 @@ export function readAgreement(headers: HeaderList, key: string, settings: WebSoc
   if (extensions.length > 0 && !settings.offersDeflate) return `extension ${extensions[0]?.name}, which was not offered`
   const terms = readDeflateAnswer(extensions)
   return typeof terms === 'string' ? terms : { protocol, terms }
-}
-
-/** null: none is needed. undefined: there is no memory. */
-export function inflaterFor({ terms }: Agreement): MessageInflater | null | undefined {
-  if (terms === null) return null
-  const stream = defaults.inflateProvider.open(InflateFormat.RAW)
-  return stream === null ? undefined : new MessageInflater(stream, terms.peerKeepsContext)
 }

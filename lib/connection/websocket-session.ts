@@ -1,23 +1,28 @@
 /**
- * One open WebSocket connection of a client: connecting → open → closing → closed. A transfer's machine runs it, or,
- * with connectOnly, `receive` does on the user's call. It ends when both close frames went over and the peer ended the
- * connection, or the deadline for that came. Nothing is told after the peer's close frame.
+ * One WebSocket connection of either role: connecting → open → closing → closed. A machine runs it, or `receive` does on
+ * the user's call. It ends when both close frames went over and the stream ended (a client waits for the server to end
+ * it, RFC 6455 §7.1.1), or the deadline for that came. Nothing is told after the peer's close frame.
  */
 import type { TransferCodeName } from '../base/errors.ts'
-import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
+import { defaults } from '../sys/defaults.ts'
+import { InflateFormat } from '../sys/inflate.ts'
 import { Interest } from '../sys/readiness.ts'
+import { MessageInflater } from '../wire/websocket/message-inflater.ts'
 import { MessageEvent, MessageReader } from '../wire/websocket/message-reader.ts'
 import { CloseCode, Opcode, type WebSocketFault } from '../wire/websocket/protocol.ts'
-import type { Flow } from './flow.ts'
-import { type ExchangeFailure, ExchangeStatus } from './http-exchange.ts'
+import type { ByteStream } from './stream.ts'
 import { streamError } from './stream-error.ts'
-import type { TransferInfo } from './transfer-info.ts'
 import { WebSocketFrame, WebSocketMessage } from './websocket-message.ts'
 import { WebSocketSender, type WebSocketType } from './websocket-sender.ts'
-import type { WebSocketSettings } from './websocket-settings.ts'
-import { type Agreement, inflaterFor } from './websocket-upgrade.ts'
+import type {
+  Agreement,
+  WebSocketAccount,
+  WebSocketFailure,
+  WebSocketFlow,
+  WebSocketSessionSettings,
+} from './websocket-terms.ts'
 
 /** Reads of one run, so that a fast sender does not starve the other machines. */
 const READS_PER_RUN = 10
@@ -30,14 +35,14 @@ export type Reading = (typeof Reading)[keyof typeof Reading]
 
 export class WebSocketSession {
   state: WebSocketState = 'connecting'
-  failure: ExchangeFailure | null = null
+  failure: WebSocketFailure | null = null
   readonly sender: WebSocketSender
   readonly message: WebSocketMessage = new WebSocketMessage()
   readonly frame: WebSocketFrame = new WebSocketFrame()
   readonly host: Host
-  readonly #settings: WebSocketSettings
-  readonly #info: TransferInfo
-  readonly #flow: Flow
+  readonly #settings: WebSocketSessionSettings
+  readonly #account: WebSocketAccount
+  readonly #flow: WebSocketFlow
   #stream!: ByteStream
   #reader!: MessageReader
   #isOpeningTold = false
@@ -54,10 +59,10 @@ export class WebSocketSession {
   /** -errno with which sending failed; what the peer said before may be here all the same. */
   #sendResult = 0
 
-  constructor(host: Host, settings: WebSocketSettings, info: TransferInfo, flow: Flow) {
+  constructor(host: Host, settings: WebSocketSessionSettings, account: WebSocketAccount, flow: WebSocketFlow) {
     this.host = host
     this.#settings = settings
-    this.#info = info
+    this.#account = account
     this.#flow = flow
     this.sender = new WebSocketSender(settings)
   }
@@ -66,16 +71,16 @@ export class WebSocketSession {
   open(stream: ByteStream, agreement: Agreement, rest: Uint8Array): boolean {
     const inflater = inflaterFor(agreement)
     if (inflater === undefined) return false
-    const { tellsFrames, frameBytesMax, messageBytesMax } = this.#settings
-    this.#reader = new MessageReader({ role: 'client', frameBytesMax, messageBytesMax, inflater, frames: tellsFrames })
+    const { role, tellsFrames, frameBytesMax, messageBytesMax } = this.#settings
+    this.#reader = new MessageReader({ role, frameBytesMax, messageBytesMax, inflater, frames: tellsFrames })
     this.#reader.receive(rest, 0, rest.length)
     this.#stream = stream
     this.#agreement = agreement
     this.#isHeld = true
     this.sender.open(agreement.terms)
     if (this.state === 'connecting') this.state = 'open'
-    this.#info.closeCode = CloseCode.ABNORMAL
-    this.#info.webSocketProtocol = agreement.protocol
+    this.#account.closeCode = CloseCode.ABNORMAL
+    this.#account.webSocketProtocol = agreement.protocol
     return true
   }
 
@@ -112,23 +117,25 @@ export class WebSocketSession {
 
   // As the exchange sees it.
 
-  run(readiness: number): ExchangeStatus {
+  run(readiness: number): Reading {
     if (!this.#isOpeningTold) this.#tellOpening()
     if (this.#closeSent && this.#closeDeadline === Number.POSITIVE_INFINITY) this.#setCloseDeadline()
     this.flush()
     const reading = this.#flow.receivePaused ? Reading.BLOCKED : this.#read(readiness)
-    if (reading === Reading.FAILED) return ExchangeStatus.FAILED
+    if (reading === Reading.FAILED) return reading
     this.flush()
-    if (reading === Reading.ENDED) return ExchangeStatus.DONE
+    if (reading === Reading.ENDED) return reading
+    // A server ends the stream as soon as both have said their last word; a client leaves that to it.
+    if (this.#settings.role === 'server' && this.#isDeaf && this.sender.isEmpty) return this.#judgeEnd()
     if (this.#sendResult !== 0 && reading === Reading.BLOCKED && !this.#flow.receivePaused) {
-      return this.#mayHaveMore ? ExchangeStatus.YIELDED : this.#failSend()
+      return this.#mayHaveMore ? Reading.YIELDED : this.#failSend()
     }
     if (this.host.now >= this.#closeDeadline) return this.#endLate()
     if (this.sender.takeRoom() && this.#maySend) {
       this.#settings.onSendable?.()
-      return ExchangeStatus.YIELDED
+      return Reading.YIELDED
     }
-    return reading === Reading.YIELDED ? ExchangeStatus.YIELDED : ExchangeStatus.PENDING
+    return reading
   }
 
   wants(): number {
@@ -152,7 +159,7 @@ export class WebSocketSession {
     if (this.#flow.sendPaused || this.sender.isEmpty || this.#sendResult !== 0) return
     const sent = this.sender.flush(this.#stream, -this.host.kernel.errno.EAGAIN)
     if (sent >= 0) {
-      this.#info.bytesSent += sent
+      this.#account.bytesSent += sent
       return
     }
     this.#sendResult = sent
@@ -225,7 +232,7 @@ export class WebSocketSession {
       this.#endOfStream = true
       return Reading.ENDED
     }
-    this.#info.bytesReceived += received
+    this.#account.bytesReceived += received
     if (!this.#isDeaf) this.#reader.receive(copies ? scratch.bytes.slice(0, received) : scratch.bytes, 0, received)
     return received === scratch.bytes.length ? Reading.YIELDED : Reading.TOLD
   }
@@ -304,8 +311,8 @@ export class WebSocketSession {
   #receiveClose(): void {
     const { closeCode, closeReason } = this.#reader
     this.#closeReceived = true
-    this.#info.closeCode = closeCode
-    this.#info.closeReason = closeReason
+    this.#account.closeCode = closeCode
+    this.#account.closeReason = closeReason
     this.sendClose(closeCode === CloseCode.NO_STATUS ? NOTHING : closePayload(closeCode, ''))
     this.state = 'closing'
     this.#setCloseDeadline()
@@ -339,10 +346,10 @@ export class WebSocketSession {
     return this.#fail(this.#settings.isManual ? 'GOT_NOTHING' : 'RECV_ERROR', 'connection closed without a close frame')
   }
 
-  #endLate(): ExchangeStatus {
-    if (this.#isDeaf) return this.#judgeEnd() === Reading.ENDED ? ExchangeStatus.DONE : ExchangeStatus.FAILED
-    this.#fail('OPERATION_TIMEDOUT', `the peer did not answer our close within ${this.#settings.closeTimeoutMs} ms`)
-    return ExchangeStatus.FAILED
+  #endLate(): Reading {
+    if (this.#isDeaf) return this.#judgeEnd()
+    const { closeTimeoutMs } = this.#settings
+    return this.#fail('OPERATION_TIMEDOUT', `the peer did not answer our close within ${closeTimeoutMs} ms`)
   }
 
   #failReceive(result: number): Reading {
@@ -353,10 +360,9 @@ export class WebSocketSession {
     return this.#failStream(result, 'RECV_ERROR', 'recv')
   }
 
-  #failSend(): ExchangeStatus {
+  #failSend(): Reading {
     if (this.#isDeaf) return this.#endLate()
-    this.#failStream(this.#sendResult, 'SEND_ERROR', 'send')
-    return ExchangeStatus.FAILED
+    return this.#failStream(this.#sendResult, 'SEND_ERROR', 'send')
   }
 
   #failStream(result: number, code: TransferCodeName, syscall: string): Reading {
@@ -368,6 +374,13 @@ export class WebSocketSession {
     this.failure = { code, message, cause }
     return Reading.FAILED
   }
+}
+
+/** null: none is needed. undefined: there is no memory. */
+function inflaterFor({ terms }: Agreement): MessageInflater | null | undefined {
+  if (terms === null) return null
+  const stream = defaults.inflateProvider.open(InflateFormat.RAW)
+  return stream === null ? undefined : new MessageInflater(stream, terms.peerKeepsContext)
 }
 
 const NOTHING = new Uint8Array(0)

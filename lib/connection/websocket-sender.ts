@@ -5,13 +5,12 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { wrongType } from '../base/options.ts'
-import type { ByteStream } from '../connection/stream.ts'
 import { type DeflateTerms, deflateMessage } from '../wire/websocket/deflate-extension.ts'
 import { FrameQueue } from '../wire/websocket/frame-queue.ts'
-import { MaskSource } from '../wire/websocket/mask.ts'
+import { MaskSource, type RandomSource } from '../wire/websocket/mask.ts'
 import { COMPRESSED_BIT, FINAL_BIT, Opcode } from '../wire/websocket/protocol.ts'
 import { Utf8Validator } from '../wire/websocket/utf8-validator.ts'
-import type { WebSocketSettings } from './websocket-settings.ts'
+import type { ByteStream } from './stream.ts'
 
 /** Shorter messages are not worth compressing. */
 const COMPRESSED_BYTES_MIN = 1024
@@ -22,10 +21,16 @@ const SENDS_PER_RUN = 10
 
 export type WebSocketType = 'text' | 'binary'
 
+export interface WebSocketSenderSettings {
+  readonly queuedBytesMax: number
+  /** Of a client, which masks; null: of a server. */
+  readonly random: RandomSource | null
+}
+
 export class WebSocketSender {
   /** A message found no room since `sent` looked last. */
   wasRefused = false
-  readonly #settings: WebSocketSettings
+  readonly #queuedBytesMax: number
   readonly #queue: FrameQueue
   #terms: DeflateTerms | null = null
   #pong: Uint8Array | null = null
@@ -33,9 +38,9 @@ export class WebSocketSender {
   #fragmented: WebSocketType | null = null
   readonly #text = new Utf8Validator()
 
-  constructor(settings: WebSocketSettings) {
-    this.#settings = settings
-    this.#queue = new FrameQueue(new MaskSource(settings.random))
+  constructor({ queuedBytesMax, random }: WebSocketSenderSettings) {
+    this.#queuedBytesMax = queuedBytesMax
+    this.#queue = new FrameQueue(random === null ? null : new MaskSource(random))
   }
 
   open(terms: DeflateTerms | null): void {
@@ -53,15 +58,14 @@ export class WebSocketSender {
 
   /** Whether a message of that length may be queued. */
   hasRoom(length: number): boolean {
-    const { queuedBytesMax } = this.#settings
-    const hasRoom = this.#queue.length === 0 || this.#queue.length + length <= queuedBytesMax
+    const hasRoom = this.#queue.length === 0 || this.#queue.length + length <= this.#queuedBytesMax
     if (!hasRoom) this.wasRefused = true
     return hasRoom
   }
 
   /** After a refusal, once: enough has gone for another message. */
   takeRoom(): boolean {
-    if (!this.wasRefused || this.#queue.length > this.#settings.queuedBytesMax / 2) return false
+    if (!this.wasRefused || this.#queue.length > this.#queuedBytesMax / 2) return false
     this.wasRefused = false
     return true
   }

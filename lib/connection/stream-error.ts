@@ -1,10 +1,10 @@
 /**
- * What -errno of a stream means for a transfer. A layer that failed by itself, as TLS, knows better than the number.
+ * What -errno of a stream means in curl's words. A layer that failed by itself, as TLS, knows better than the number.
  */
 import { type TransferCodeName, TransferError } from '../base/errors.ts'
-import type { ByteStream } from '../connection/stream.ts'
 import type { Kernel } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
+import type { ByteStream } from './stream.ts'
 
 export function streamError(
   kernel: Pick<Kernel, 'errno'>,
