@@ -8,6 +8,7 @@ import { show } from '../base/options.ts'
 import type { WebSocketFrame, WebSocketMessage } from '../connection/websocket-message.ts'
 import type { WebSocketType } from '../connection/websocket-sender.ts'
 import { closePayload, Reading, type WebSocketSession, type WebSocketState } from '../connection/websocket-session.ts'
+import { WOULD_BLOCK } from '../sys/readiness.ts'
 import {
   CLOSE_REASON_BYTES_MAX,
   CloseCode,
@@ -16,7 +17,6 @@ import {
   Opcode,
 } from '../wire/websocket/protocol.ts'
 import type { ExchangeFailure } from './http-exchange.ts'
-import { WOULD_BLOCK } from './raw-stream.ts'
 import type { WebSocketSettings } from './websocket-settings.ts'
 
 export interface WebSocketSendOptions {
