@@ -8,6 +8,8 @@ import type { CloseReason } from './close-reason.ts'
 export interface Driver {
   /** True when nothing is expected from the outside: paused, or an answer of the program is awaited. */
   readonly dormant: boolean
+  /** Between two requests: nothing is lost when it is closed to make room for another. A driver without it never is. */
+  readonly idle?: boolean
   /**
    * Absolute, of this moment's state; Infinity for none. Asked after each run. Moving it later costs nothing: the timer
    * stays where it is and is looked at when it is due.
