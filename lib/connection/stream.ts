@@ -85,6 +85,17 @@ export class ByteStream {
     return this.#top.sendBytes(bytes, offset, length)
   }
 
+  /** The first pieces from `first` on, `sent` bytes of that one left out; the socket takes many of them in one call. */
+  sendPieces(pieces: readonly Uint8Array[], first: number, sent: number): number {
+    const piece = pieces[first] as Uint8Array
+    return this.sendBytes(piece, sent, piece.length - sent)
+  }
+
+  /** Nothing but a socket: bytes of a file may go past us. */
+  get isPlain(): boolean {
+    return this.#top === this.socket
+  }
+
   shutdownWrite(): number {
     return this.#top.shutdownWrite()
   }

@@ -1,41 +1,56 @@
 /**
  * What a connection has to send. Small pieces are composed in memory that all connections of a Multi share, so that the
- * answers of one run leave in one send; large ones are sent from where they are. What the kernel did not take waits in a
- * queue. Whoever composes must `flush` before the run ends; a connection that composes meanwhile makes the other's
- * pieces wait in the queue of their own.
+ * answers of one run leave in one send; large ones are sent from where they are, together with what stands before them.
+ * What the kernel did not take waits in a queue. Whoever composes must `flush` before the run ends; when another
+ * connection composes meanwhile, what is composed moves to the queue of its owner.
  */
 import type { Facility } from '../multi/host.ts'
 import type { RegisteredBuffer } from '../sys/kernel.ts'
 import type { ConnectionMachine } from './connection-machine.ts'
 
 const OUTPUT_BYTES = 64 * 1024
-/** A piece up to this size is copied: one send is cheaper than none of the copy. */
+/** A piece up to this size is copied: a gathered send costs about as much as the copy. */
 const COPIED_BYTES_MAX = 16 * 1024
 /** Sends of one flush, so that a fast receiver does not starve the other machines. */
 const SENDS_PER_FLUSH = 16
+/** Below it a loop writes text sooner than a call. */
+const SHORT_TEXT = 16
+
+const latin1Write = Buffer.prototype.latin1Write
 
 /** The memory, and whose pieces are in it. */
 class Composition {
   readonly buffer: RegisteredBuffer
+  readonly #release: () => void
   owner: Outbox | null = null
 
-  constructor(buffer: RegisteredBuffer) {
+  constructor(buffer: RegisteredBuffer, release: () => void) {
     this.buffer = buffer
+    this.#release = release
+  }
+
+  close(): void {
+    this.#release()
   }
 }
 
 const compositions: Facility<Composition> = {
-  create: (host) => new Composition(host.kernel.allocate(OUTPUT_BYTES)),
-  close: () => {},
+  create: ({ kernel }) => {
+    const buffer = kernel.allocate(OUTPUT_BYTES)
+    return new Composition(buffer, () => kernel.release(buffer.id))
+  },
+  close: (composition) => composition.close(),
 }
 
 export class Outbox {
   readonly #machine: ConnectionMachine
   readonly #composition: Composition
-  /** Bytes of ours in the shared memory. */
+  /** Bytes of ours in the shared memory; 0 while anything is in the queue. */
   #composed = 0
   #queue: Uint8Array[] | null = null
-  #queueAt = 0
+  /** The first of the queue that is not gone, and how much of it is. */
+  #first = 0
+  #firstSent = 0
   /** Bytes in the queue. */
   #queued = 0
 
@@ -49,9 +64,17 @@ export class Outbox {
     return this.#composed + this.#queued
   }
 
-  /** Where up to `length` bytes may be composed; follow with `composed`. null: too large, or others wait before it. */
+  /** Some of them are where the program gave them. */
+  get hasQueue(): boolean {
+    return this.#queued > 0
+  }
+
+  /**
+   * Where up to `length` bytes may be written at `composedEnd`; follow with `composed`. null: too many, or others wait
+   * before them.
+   */
   compose(length: number): Uint8Array | null {
-    if (length > OUTPUT_BYTES || this.#queued > 0) return null
+    if (this.#queued > 0) return null
     const composition = this.#composition
     if (composition.owner !== this) {
       composition.owner?.spill()
@@ -71,22 +94,32 @@ export class Outbox {
   }
 
   text(latin1: string): void {
-    const bytes = this.compose(latin1.length)
-    if (bytes === null) {
+    const { length } = latin1
+    const memory = this.compose(length)
+    if (memory === null) {
       this.#push(Buffer.from(latin1, 'latin1'))
       return
     }
-    for (let i = 0, at = this.#composed; i < latin1.length; i++) bytes[at++] = latin1.charCodeAt(i)
-    this.#composed += latin1.length
+    const at = this.#composed
+    if (length < SHORT_TEXT) for (let i = 0; i < length; i++) memory[at + i] = latin1.charCodeAt(i)
+    else latin1Write.call(memory, latin1, at, length)
+    this.#composed = at + length
+  }
+
+  /** `bytes` is how many it has in UTF-8. */
+  utf8(text: string, bytes: number): void {
+    if (bytes === text.length && bytes <= COPIED_BYTES_MAX) this.text(text)
+    else this.bytes(Buffer.from(text, 'utf8'))
   }
 
   /** Large ones are kept by reference: they must not change until they are sent. */
   bytes(bytes: Uint8Array): void {
-    if (bytes.length <= COPIED_BYTES_MAX) {
-      const memory = this.compose(bytes.length)
+    const { length } = bytes
+    if (length <= COPIED_BYTES_MAX) {
+      const memory = this.compose(length)
       if (memory !== null) {
         memory.set(bytes, this.#composed)
-        this.#composed += bytes.length
+        this.#composed += length
         return
       }
     }
@@ -95,28 +128,11 @@ export class Outbox {
 
   /** 0: all is gone. -EAGAIN: the rest waits for WRITABLE, or for the next run. Else -errno. */
   flush(): number {
-    const again = -this.#machine.host.kernel.errno.EAGAIN
     if (this.#composed > 0) {
-      const sent = this.#flushComposed()
-      if (sent < 0 && sent !== again) return sent
+      const result = this.#flushComposed()
+      if (result < 0) return result
     }
-    for (let sends = 0; this.#queued > 0; sends++) {
-      if (sends === SENDS_PER_FLUSH) {
-        this.#machine.markDirty()
-        return again
-      }
-      const first = (this.#queue as Uint8Array[])[0] as Uint8Array
-      const sent = this.#machine.stream.sendBytes(first, this.#queueAt, first.length - this.#queueAt)
-      if (sent < 0) return sent
-      this.#machine.bytesWritten += sent
-      this.#queued -= sent
-      this.#queueAt += sent
-      if (this.#queueAt < first.length) return again
-      this.#queueAt = 0
-      this.#queue?.shift()
-    }
-    this.#queue = null
-    return 0
+    return this.#queued > 0 ? this.#flushQueue() : 0
   }
 
   /** Our pieces leave the shared memory for the queue. */
@@ -132,27 +148,56 @@ export class Outbox {
   clear(): void {
     this.#composed = 0
     if (this.#composition.owner === this) this.#composition.owner = null
-    this.#queue = null
+    this.#forgetQueue()
     this.#queued = 0
-    this.#queueAt = 0
   }
 
   #flushComposed(): number {
     const { buffer } = this.#composition
+    const machine = this.#machine
     const end = this.#composed
-    const sent = this.#queued > 0 ? 0 : this.#machine.stream.send(buffer.id, 0, end)
+    const sent = machine.stream.send(buffer.id, 0, end)
     this.#composed = 0
     this.#composition.owner = null
-    if (sent === end) {
-      this.#machine.bytesWritten += sent
-      return 0
+    if (sent > 0) machine.bytesWritten += sent
+    if (sent < end) this.#push(buffer.bytes.slice(Math.max(sent, 0), end))
+    return sent < 0 ? sent : 0
+  }
+
+  #flushQueue(): number {
+    const machine = this.#machine
+    const again = -machine.host.kernel.errno.EAGAIN
+    for (let sends = 0; sends < SENDS_PER_FLUSH; sends++) {
+      const sent = machine.stream.sendPieces(this.#queue as Uint8Array[], this.#first, this.#firstSent)
+      if (sent < 0) return sent
+      machine.bytesWritten += sent
+      this.#advance(sent)
+      if (this.#queued === 0) return 0
     }
-    const gone = Math.max(sent, 0)
-    this.#machine.bytesWritten += gone
-    const rest = buffer.bytes.slice(gone, end)
-    this.#queue = [rest, ...(this.#queue ?? [])]
-    this.#queued += rest.length
-    return sent
+    machine.markDirty()
+    return again
+  }
+
+  /** Pieces that are gone are let go at once, whoever waits for the others. */
+  #advance(sent: number): void {
+    const queue = this.#queue as (Uint8Array | undefined)[]
+    this.#queued -= sent
+    if (this.#queued === 0) {
+      this.#forgetQueue()
+      return
+    }
+    let left = sent + this.#firstSent
+    while (left >= (queue[this.#first] as Uint8Array).length) {
+      left -= (queue[this.#first] as Uint8Array).length
+      queue[this.#first++] = undefined
+    }
+    this.#firstSent = left
+  }
+
+  #forgetQueue(): void {
+    this.#queue = null
+    this.#first = 0
+    this.#firstSent = 0
   }
 
   #push(bytes: Uint8Array): void {

@@ -5,10 +5,15 @@
  * the machine, which the sender asks for itself (WAITING, YIELDED). A response that FAILED was begun and cannot be
  * ended: the connection must be reset, so that the client sees the truncation.
  */
+import { systemError } from '../../sys/system-error.ts'
 import type { CloseReason } from '../close-reason.ts'
 import type { ConnectionMachine } from '../connection-machine.ts'
 import type { Outbox } from '../outbox.ts'
-import type { HttpResponse, HttpResponseHeaders } from './response.ts'
+import { type BodySource, bytesOf, PieceStatus, type SourceOwner } from './body-source.ts'
+import { openBody } from './open-body.ts'
+import { PullSource } from './pull-body.ts'
+import type { HttpResponse, HttpResponseBody, HttpResponseHeaders } from './response.ts'
+import { checkStatus, type HeadTools, headTools, statusLine } from './response-head.ts'
 
 export const SendStatus = {
   /** All is with the outbox or the kernel. The outbox may still have to be flushed. */
@@ -41,50 +46,281 @@ export interface ResponseSettings {
 
 export const DEFAULT_RESPONSE_SETTINGS: ResponseSettings = { server: null, date: true }
 
-export class ResponseSender {
+/** Composed bytes from which on they are sent before more is asked for. */
+const FLUSH_BYTES = 32 * 1024
+/** What a pull function is asked for. */
+const PULL_BYTES_MAX = 64 * 1024
+/** Pieces of one run, so that a fast producer does not starve the other machines. */
+const PIECES_PER_RUN = 64
+
+const Framing = { LENGTH: 0, CHUNKED: 1, UNTIL_CLOSE: 2, NONE: 3 } as const
+type Framing = (typeof Framing)[keyof typeof Framing]
+
+const NO_CONTENT = 204
+const RESET_CONTENT = 205
+const NOT_MODIFIED = 304
+
+export class ResponseSender implements SourceOwner {
   readonly #machine: ConnectionMachine
   readonly #outbox: Outbox
   readonly #settings: ResponseSettings
+  readonly #tools: HeadTools
   /** After `start`: the connection may stay open. */
   keepAlive = false
   /** Why it FAILED, and how the connection is to be closed. */
   failure: Error | null = null
   failureReason: CloseReason = 'error'
+  #source: BodySource | null = null
+  #framing: Framing = Framing.NONE
+  #position = 0
+  /** Of a body of known length. */
+  #remaining = 0
+  #trailers: HttpResponse['trailers']
 
   constructor(machine: ConnectionMachine, outbox: Outbox, settings: ResponseSettings = DEFAULT_RESPONSE_SETTINGS) {
     this.#machine = machine
     this.#outbox = outbox
     this.#settings = settings
+    this.#tools = machine.host.facility(headTools)
   }
 
   /** A response was begun and is not done. */
   get busy(): boolean {
-    return false
+    return this.#source !== null
   }
 
   /** Throws a TypeError or RangeError, or a SystemError of a file, when nothing of the response was sent. */
   start(response: HttpResponse, context: ResponseContext): SendStatus {
-    void [this.#machine, this.#settings]
-    this.keepAlive = context.keepAlive
-    this.#outbox.text(`HTTP/1.1 ${response.status ?? 200} OK\r\nContent-Length: 0\r\n\r\n`)
-    return SendStatus.DONE
+    const { body = null } = response
+    if (body === null || typeof body === 'string' || body instanceof Uint8Array || Array.isArray(body)) {
+      const bytes = Array.isArray(body) ? body.map(bytesOf) : (body as string | Uint8Array | null)
+      const sent = this.#head(response, context, lengthOf(bytes))
+      if (sent) this.#whole(bytes)
+      return SendStatus.DONE
+    }
+    const source = openBody(this, body as Exclude<HttpResponseBody, string | Uint8Array>)
+    try {
+      if (!this.#head(response, context, source.length)) {
+        closeQuietly(source, null)
+        return SendStatus.DONE
+      }
+    } catch (error) {
+      closeQuietly(source, error as Error)
+      throw error
+    }
+    this.#source = source
+    this.#position = 0
+    this.#trailers = response.trailers
+    return this.run()
   }
 
   run(): SendStatus {
-    return SendStatus.DONE
+    const source = this.#source
+    if (source === null) return SendStatus.DONE
+    for (let pieces = 0; pieces < PIECES_PER_RUN; pieces++) {
+      // What the outbox keeps by reference must be gone before the producer may use its memory again.
+      if (this.#outbox.hasQueue || this.#outbox.pending >= FLUSH_BYTES) {
+        const flushed = this.#outbox.flush()
+        if (flushed === -this.#machine.host.kernel.errno.EAGAIN) return SendStatus.BLOCKED
+        if (flushed < 0) return this.#broken(flushed)
+      }
+      if (this.#framing === Framing.LENGTH && this.#remaining === 0) return this.#finish()
+      let status: PieceStatus
+      try {
+        status = source.next(this.#position, this.#bytesMax)
+      } catch (error) {
+        return this.#fail('aborted', error)
+      }
+      // The program may have closed the connection meanwhile.
+      if (this.#source !== source) return SendStatus.FAILED
+      if (status === PieceStatus.WAIT) return SendStatus.WAITING
+      if (status === PieceStatus.END) return this.#finish()
+      if (!this.#piece(source.piece)) return this.#fail('aborted', new RangeError(LONGER))
+    }
+    this.#machine.markDirty()
+    return SendStatus.YIELDED
   }
 
   /** 100 to 199, before the response: 100 Continue, 103 Early Hints, 101 of an upgrade. Throws as `start`. */
-  informational(status: number, headers: HttpResponseHeaders | null = null): void {
-    void headers
-    this.#outbox.text(`HTTP/1.1 ${status} Continue\r\n\r\n`)
+  informational(status: number, headers?: HttpResponseHeaders): void {
+    const { fields } = this.#tools
+    if (!(Number.isInteger(status) && status >= 100 && status <= 199)) {
+      throw new RangeError(`option status must be a whole number from 100 to 199, not ${status}`)
+    }
+    fields.read('headers', headers)
+    const connection = fields.connection === '' ? '' : `Connection: ${fields.connection}\r\n`
+    this.#outbox.text(`${statusLine(status, undefined)}${fields.lines}${connection}\r\n`)
   }
 
   /** A pull function that said PAUSE is asked again. From anywhere. */
-  resume(): void {}
+  resume(): void {
+    if (!(this.#source instanceof PullSource)) return
+    this.#source.resume()
+    this.wake()
+  }
+
+  wake(): void {
+    const machine = this.#machine
+    const { host } = machine
+    if (host.closed || machine.ended) return
+    if (host.isInside) {
+      machine.markDirty()
+      return
+    }
+    host.enter('resume')
+    machine.markDirty()
+    host.leave()
+  }
 
   /** The connection has ended, or the response is given up: what it holds is closed. Idempotent. */
   close(error: Error | null): void {
-    void error
+    const source = this.#source
+    if (source === null) return
+    this.#source = null
+    this.#trailers = undefined
+    closeQuietly(source, error)
+  }
+
+  get #bytesMax(): number {
+    return this.#framing === Framing.LENGTH ? Math.min(this.#remaining, PULL_BYTES_MAX) : PULL_BYTES_MAX
+  }
+
+  /** Composes the head. True when the body follows. */
+  #head(response: HttpResponse, context: ResponseContext, size: number): boolean {
+    const { fields, dateLine } = this.#tools
+    const { status = 200 } = response
+    checkStatus(status)
+    fields.read('headers', response.headers)
+    const line = statusLine(status, response.reason)
+    const date = this.#settings.date && !fields.hasDate ? dateLine : ''
+    const { server } = this.#settings
+    const serverLine = server !== null && !fields.hasServer ? `Server: ${server}\r\n` : ''
+    const framing = this.#frame(status, response, context, size)
+    this.keepAlive = context.keepAlive && !fields.close && this.#framing !== Framing.UNTIL_CLOSE
+    const connection = connectionLine(fields.connection, this.keepAlive, context.httpVersion)
+    this.#outbox.text(`${line}${date}${serverLine}${fields.lines}${framing}${connection}\r\n`)
+    return this.#framing !== Framing.NONE
+  }
+
+  /** Decides on the framing of the body, and says it in field lines. */
+  #frame(status: number, response: HttpResponse, context: ResponseContext, size: number): string {
+    const { fields } = this.#tools
+    const { method } = context
+    const isConnected = method === 'CONNECT' && status < 300
+    if (status === NO_CONTENT || status === RESET_CONTENT || isConnected) {
+      this.#framing = Framing.NONE
+      return status === RESET_CONTENT ? 'Content-Length: 0\r\n' : ''
+    }
+    const hasBody = response.body !== undefined && response.body !== null
+    const isBodiless = method === 'HEAD' || status === NOT_MODIFIED
+    if (fields.contentLength >= 0 && size >= 0 && size !== fields.contentLength && (hasBody || !isBodiless)) {
+      throw new RangeError(
+        `option headers['content-length'] is ${fields.contentLength}, but the body has ${size} bytes`,
+      )
+    }
+    const length = fields.contentLength >= 0 ? fields.contentLength : size
+    this.#framing = Framing.LENGTH
+    this.#remaining = length
+    let lines = `Content-Length: ${length}\r\n`
+    if (length < 0 || (fields.chunked && context.httpVersion !== '1.0')) {
+      this.#framing = context.httpVersion === '1.0' ? Framing.UNTIL_CLOSE : Framing.CHUNKED
+      lines = context.httpVersion === '1.0' ? '' : 'Transfer-Encoding: chunked\r\n'
+    }
+    if (!isBodiless) return lines
+    if (status === NOT_MODIFIED && !hasBody && fields.contentLength < 0) lines = ''
+    this.#framing = Framing.NONE
+    return lines
+  }
+
+  /** A body that is there as a whole. */
+  #whole(body: string | Uint8Array | readonly Uint8Array[] | null): void {
+    const outbox = this.#outbox
+    const isChunked = this.#framing === Framing.CHUNKED
+    const length = lengthOf(body)
+    if (isChunked && length > 0) outbox.text(`${length.toString(16)}\r\n`)
+    if (typeof body === 'string') outbox.utf8(body, length)
+    else if (body instanceof Uint8Array) outbox.bytes(body)
+    else if (body !== null) for (const piece of body) outbox.bytes(piece)
+    if (isChunked) outbox.text(length > 0 ? '\r\n0\r\n\r\n' : '0\r\n\r\n')
+  }
+
+  /** False when the body grows beyond its length. */
+  #piece(piece: Uint8Array): boolean {
+    const outbox = this.#outbox
+    this.#position += piece.length
+    switch (this.#framing) {
+      case Framing.LENGTH:
+        if (piece.length > this.#remaining) return false
+        this.#remaining -= piece.length
+        outbox.bytes(piece)
+        return true
+      case Framing.CHUNKED:
+        outbox.text(`${piece.length.toString(16)}\r\n`)
+        outbox.bytes(piece)
+        outbox.text('\r\n')
+        return true
+      default:
+        outbox.bytes(piece)
+        return true
+    }
+  }
+
+  #finish(): SendStatus {
+    if (this.#framing === Framing.LENGTH && this.#remaining > 0) {
+      return this.#fail('aborted', new RangeError(`option body ended ${this.#remaining} bytes before its length`))
+    }
+    if (this.#framing === Framing.CHUNKED) {
+      try {
+        this.#outbox.text(`0\r\n${this.#trailerLines()}\r\n`)
+      } catch (error) {
+        return this.#fail('aborted', error)
+      }
+    }
+    this.close(null)
+    return SendStatus.DONE
+  }
+
+  #trailerLines(): string {
+    const trailers = this.#trailers
+    if (trailers === undefined) return ''
+    return this.#tools.fields.readTrailers(typeof trailers === 'function' ? trailers() : trailers)
+  }
+
+  #broken(result: number): SendStatus {
+    const { stream, host } = this.#machine
+    return this.#fail('error', stream.failure ?? systemError(host.kernel, result, 'send'))
+  }
+
+  #fail(reason: CloseReason, cause: unknown): SendStatus {
+    this.failure = cause instanceof Error ? cause : new Error(String(cause))
+    this.failureReason = reason
+    this.close(this.failure)
+    return SendStatus.FAILED
+  }
+}
+
+const LONGER = 'option body is longer than its length'
+
+function lengthOf(body: string | Uint8Array | readonly Uint8Array[] | null): number {
+  if (body === null) return 0
+  if (typeof body === 'string') return Buffer.byteLength(body, 'utf8')
+  if (body instanceof Uint8Array) return body.length
+  let length = 0
+  for (const piece of body) length += piece.length
+  return length
+}
+
+function connectionLine(options: string, keepAlive: boolean, httpVersion: string): string {
+  const own = keepAlive ? (httpVersion === '1.0' ? 'keep-alive' : '') : 'close'
+  if (options === '') return own === '' ? '' : `Connection: ${own}\r\n`
+  return own === '' ? `Connection: ${options}\r\n` : `Connection: ${options}, ${own}\r\n`
+}
+
+/** The program's producer has no say in how a response ends any more. */
+function closeQuietly(source: BodySource, error: Error | null): void {
+  try {
+    source.close(error)
+  } catch {
+    // Whoever would hear of it hears of the response itself.
   }
 }
