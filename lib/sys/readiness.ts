@@ -10,3 +10,5 @@ export type Readiness = (typeof Readiness)[keyof typeof Readiness]
 
 /** Given to `socketAction` instead of a descriptor when the timer fired (CURL_SOCKET_TIMEOUT). */
 export const SOCKET_TIMEOUT = -1
+/** What a read or a write returns that would have to wait (curl's CURLE_AGAIN). */
+export const WOULD_BLOCK = -1
