@@ -52,7 +52,7 @@ const FILE_LINES_MAX = 450
 const FUNCTION_LINES_MAX = 70
 const CONTRACT_LINES_MAX = 10
 
-const CLOCK_FILES = ['lib/sys/clock.ts', 'lib/client/cookie-jar.ts']
+const CLOCK_FILES = ['lib/sys/clock.ts', 'lib/client/cookie-jar.ts', 'lib/client/hsts-store.ts']
 const ENVIRONMENT_FILES = [
   'lib/cli/get-options.ts',
   'lib/sys/defaults.ts',

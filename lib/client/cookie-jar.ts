@@ -3,11 +3,11 @@
  * included. A jar is the user's: it can be read from and written to a file of Netscape's format at any time, and
  * outlives every Multi. Expiry follows the calendar, so this file reads the clock of the world.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { Cookie, MemoryCookieStore, CookieJar as RuleJar } from 'tough-cookie'
 import { type Check, checkOptions, isBoolean, isText } from '../base/options.ts'
 import { isFieldValue } from '../wire/http1/syntax.ts'
 import { type FileCookie, formatCookieFile, parseCookieFile } from './cookie-file.ts'
+import { readIfThere, replaceFile } from './whole-file.ts'
 
 /** curl's limits: of one cookie, of those that one response sets, and of what one request sends. */
 const COOKIE_BYTES_MAX = 4096
@@ -102,9 +102,7 @@ export class CookieJar {
 
   /** Writes `text()`, whole or not at all; others may not read it. CURLOPT_COOKIEJAR. */
   save(file: string): void {
-    const partial = `${file}.${process.pid}.part`
-    writeFileSync(partial, this.text(), { mode: 0o600, encoding: 'latin1' })
-    renameSync(partial, file)
+    replaceFile(file, this.text())
   }
 
   clear(): void {
@@ -165,14 +163,5 @@ function toFile(cookie: Cookie): FileCookie {
     expires: expiry === undefined || expiry === Number.POSITIVE_INFINITY ? 0 : Math.ceil(expiry / 1000),
     name: cookie.key,
     value: cookie.value,
-  }
-}
-
-function readIfThere(file: string): string {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
-    throw error
   }
 }

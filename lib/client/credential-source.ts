@@ -30,9 +30,11 @@ export class CredentialSource {
     credentialsOf(first)
   }
 
-  /** Throws an Error when the URL has control characters in them. */
-  find(url: ParsedUrl): Credentials | null {
-    const isFirst = url.origin === this.#first.origin
+  /**
+   * `isFirst`: the first origin, or what stands for it over TLS. Throws an Error when the URL has control characters in
+   * them.
+   */
+  find(url: ParsedUrl, isFirst: boolean = url.origin === this.#first.origin): Credentials | null {
     const isTrusted = isFirst || this.#isUnrestricted
     const own = credentialsOf(url)
     if (this.#given !== null && isTrusted) return this.#given

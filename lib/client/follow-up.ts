@@ -7,7 +7,7 @@ import type { TransferCodeName } from '../base/errors.ts'
 import { absoluteTarget } from '../connection/proxy-route.ts'
 import { parseAuthChallenges } from '../wire/auth-challenge.ts'
 import type { HeaderList } from '../wire/http1/header-list.ts'
-import type { ParsedUrl } from '../wire/url.ts'
+import { type ParsedUrl, securedUrl } from '../wire/url.ts'
 import { Authentication } from './authentication.ts'
 import type { HttpSettings } from './http-settings.ts'
 import { BODY_FIELDS, redirectMethod, redirectTarget, refererOf } from './redirect.ts'
@@ -38,6 +38,7 @@ export class FollowUp {
   failure: FollowUpFailure | null = null
   readonly #settings: FollowUpSettings
   readonly #info: TransferInfo
+  readonly #firstOrigin: string
   #parts: RequestHeadParts
   #plan: RequestPlan
   #authentication: Authentication
@@ -49,10 +50,14 @@ export class FollowUp {
   constructor(settings: FollowUpSettings, info: TransferInfo) {
     this.#settings = settings
     this.#info = info
-    this.#parts = settings.parts
-    this.#authentication = authenticationFor(settings.http, settings.parts, true)
+    const { http, parts, plan } = settings
+    const url = this.#secured(parts.url)
+    this.#parts = url === parts.url ? parts : { ...parts, url }
+    this.#firstOrigin = url.origin
+    this.#authentication = authenticationFor(http, this.#parts, true, true)
     this.#proxyAuthentication = proxyAuthenticationFor(settings)
-    this.#plan = settings.http.cookies === null ? settings.plan : this.#newPlan(settings.plan.body)
+    this.#plan = http.cookies === null && url === parts.url ? plan : this.#newPlan(plan.body)
+    info.effectiveUrl = url.href
   }
 
   get plan(): RequestPlan {
@@ -61,8 +66,11 @@ export class FollowUp {
 
   /** A final head came. True: its body is of no interest, since another request follows, or the transfer fails. */
   judge(status: number, headers: HeaderList): boolean {
-    const { cookies } = this.#settings.http
+    const { cookies, hsts } = this.#settings.http
     if (cookies !== null) cookies.learn(headers.getAll('set-cookie'), this.#plan.url.href)
+    // The first field counts (RFC 6797 §8.1).
+    const transport = hsts === null ? undefined : headers.first('strict-transport-security')
+    if (transport !== undefined && isVerified(this.#plan)) hsts?.learn(this.#plan.url.host, transport)
     if (status === 401) this.#follows = this.#authentication.answer(challengesOf(headers, 'www-authenticate'))
     else if (status === 407) this.#follows = this.#answerProxy(headers)
     else {
@@ -114,6 +122,7 @@ export class FollowUp {
     }
     this.#info.redirectUrl = target?.href ?? null
     if (!http.followRedirects || target === null) return false
+    target = this.#secured(target)
     if (!http.redirectProtocols.includes(target.scheme)) {
       return this.#fail('UNSUPPORTED_PROTOCOL', `redirect to protocol '${target.scheme}', which is not allowed`)
     }
@@ -141,7 +150,7 @@ export class FollowUp {
     }
     if (url.origin === from.origin && url.username === '' && url.password === '') return true
     try {
-      this.#authentication = authenticationFor(http, this.#sentParts(), this.#isTrusted)
+      this.#authentication = authenticationFor(http, this.#sentParts(), this.#isTrusted, this.#isFirstOrigin)
     } catch (error) {
       return this.#fail('URL_MALFORMAT', `redirect to an unusable URL: ${(error as Error).message}`)
     }
@@ -167,7 +176,12 @@ export class FollowUp {
   }
 
   get #isFirstOrigin(): boolean {
-    return this.#parts.url.origin === this.#settings.parts.url.origin
+    return this.#parts.url.origin === this.#firstOrigin
+  }
+
+  /** Over TLS where the host is known to want it. */
+  #secured(url: ParsedUrl): ParsedUrl {
+    return this.#settings.http.hsts?.has(url.host) ? securedUrl(url) : url
   }
 
   /** Without what is not for this origin. */
@@ -190,7 +204,8 @@ export class FollowUp {
 
 /** Whether a transfer may need more than the request that it begins with, or one made when it begins. */
 export function needsFollowUp({ http, parts }: Pick<FollowUpSettings, 'http' | 'parts'>, route: Route): boolean {
-  if (http.followRedirects || http.cookies !== null || (forwarderOf(route)?.username ?? '') !== '') return true
+  const { followRedirects, cookies, hsts } = http
+  if (followRedirects || cookies !== null || hsts !== null || (forwarderOf(route)?.username ?? '') !== '') return true
   const isAtOnce = http.authSchemes.length === 1 && http.authSchemes[0] !== 'digest'
   const mayProve = http.bearerToken !== null || http.credentials.find(parts.url) !== null
   return mayProve && !isAtOnce && !hasOwnAuthorization(parts.headers)
@@ -200,7 +215,7 @@ export function needsFollowUp({ http, parts }: Pick<FollowUpSettings, 'http' | '
  * The head of the first request, with proof of who asks when that needs no challenge; nothing is learnt from cookies.
  */
 export function firstHead(http: HttpSettings, parts: RequestHeadParts): Pick<RequestPlan, 'head' | 'authUsed'> {
-  const authentication = authenticationFor(http, parts, true)
+  const authentication = authenticationFor(http, parts, true, true)
   const authorization = authentication.authorization(parts.method, parts.target ?? parts.url.target)
   const head = requestHeadText(authorization === null ? parts : { ...parts, authorization })
   return { head, authUsed: authentication.used }
@@ -209,8 +224,13 @@ export function firstHead(http: HttpSettings, parts: RequestHeadParts): Pick<Req
 type Headers = RequestHeadParts['headers']
 
 /** Throws an Error when the URL's own credentials cannot be used. */
-function authenticationFor(http: HttpSettings, { url, headers }: RequestHeadParts, isTrusted: boolean): Authentication {
-  const credentials = http.credentials.find(url)
+function authenticationFor(
+  http: HttpSettings,
+  { url, headers }: RequestHeadParts,
+  isTrusted: boolean,
+  isFirst: boolean,
+): Authentication {
+  const credentials = http.credentials.find(url, isFirst)
   const schemes = hasOwnAuthorization(headers) ? [] : http.authSchemes
   return new Authentication(schemes, credentials, isTrusted ? http.bearerToken : null, http.randomBytes)
 }
@@ -218,6 +238,12 @@ function authenticationFor(http: HttpSettings, { url, headers }: RequestHeadPart
 function proxyAuthenticationFor({ http, plan }: FollowUpSettings): Authentication | null {
   const proxy = forwarderOf(plan.route)
   return proxy === null || proxy.username === '' ? null : new Authentication(['digest'], proxy, null, http.randomBytes)
+}
+
+/** Whether it was the host itself that answered, by its certificate. */
+function isVerified({ route: { tls }, url }: RequestPlan): boolean {
+  if (tls === null || !tls.context.verifyPeer || !tls.verifyHost) return false
+  return tls.serverName === null || tls.serverName === url.host
 }
 
 /** What the user says himself stands. */

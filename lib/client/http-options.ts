@@ -5,6 +5,7 @@
 import type { AuthScheme } from './authentication.ts'
 import type { CookieJar } from './cookie-jar.ts'
 import type { RandomBytes } from './digest.ts'
+import type { HstsStore } from './hsts-store.ts'
 import type { PostRedirect } from './redirect.ts'
 
 export interface HttpOptions {
@@ -61,6 +62,12 @@ export interface HttpOptions {
   cookies?: CookieJar
   /** 'name=value; name=value', behind those of `cookies`; for the first origin only. CURLOPT_COOKIE. */
   cookie?: string
+  /**
+   * Hosts that want TLS: http: and ws: URLs of theirs, redirects' as well, become https: and wss: before anything is
+   * opened, and what responses say over TLS with a right certificate is learnt. Transfers may share one. Default: none
+   * is known. CURLOPT_HSTS, CURLOPT_HSTS_CTRL.
+   */
+  hsts?: HstsStore
   /** The request target as it is to be sent, instead of path and query: '*', say. CURLOPT_REQUEST_TARGET. */
   requestTarget?: string
   /** Leave '.' and '..' in the path of `url` alone. Default false. CURLOPT_PATH_AS_IS. */

@@ -13,6 +13,7 @@ import { CookieJar } from './cookie-jar.ts'
 import { CredentialSource } from './credential-source.ts'
 import { type Credentials, hasControl } from './credentials.ts'
 import type { RandomBytes } from './digest.ts'
+import { HstsStore } from './hsts-store.ts'
 import type { HttpOptions } from './http-options.ts'
 import { Netrc } from './netrc.ts'
 import { POST_REDIRECTS, type PostRedirect } from './redirect.ts'
@@ -35,6 +36,7 @@ export interface HttpSettings {
   readonly credentials: CredentialSource
   readonly randomBytes: RandomBytes
   readonly cookies: CookieJar | null
+  readonly hsts: HstsStore | null
 }
 
 const isPlainField: Check = (option, value) => {
@@ -83,6 +85,10 @@ const isCookieJar: Check = (option, value) => {
   if (!(value instanceof CookieJar)) throw wrongType(option, 'a CookieJar', value)
 }
 
+const isHstsStore: Check = (option, value) => {
+  if (!(value instanceof HstsStore)) throw wrongType(option, 'an HstsStore', value)
+}
+
 export const HTTP_CHECKS: Readonly<Record<keyof HttpOptions, Check>> = {
   followRedirects: isBoolean,
   maxRedirects: isInteger(0, REDIRECTS_LIMIT),
@@ -103,6 +109,7 @@ export const HTTP_CHECKS: Readonly<Record<keyof HttpOptions, Check>> = {
   randomBytes: isFunction,
   cookies: isCookieJar,
   cookie: isPlainField,
+  hsts: isHstsStore,
   requestTarget: isTargetText,
   pathAsIs: isBoolean,
   userAgent: isPlainField,
@@ -126,6 +133,7 @@ export function httpSettings(options: HttpOptions, url: ParsedUrl): HttpSettings
     credentials: credentialSource(options, given, url),
     randomBytes: options.randomBytes ?? randomBytes,
     cookies: options.cookies ?? null,
+    hsts: options.hsts ?? null,
   }
 }
 

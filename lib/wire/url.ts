@@ -56,6 +56,22 @@ export function parseUrl(text: string, base?: ParsedUrl): ParsedUrl {
   }
 }
 
+/** The same over TLS: of http and ws; others as they are. The default port becomes that of TLS (RFC 6797 §8.3). */
+export function securedUrl(url: ParsedUrl): ParsedUrl {
+  if (url.scheme !== 'http' && url.scheme !== 'ws') return url
+  const scheme = `${url.scheme}s` as const
+  const name = url.origin.slice(url.scheme.length + '://'.length, -`:${url.port}`.length)
+  const port = url.port === DEFAULT_PORTS[url.scheme] ? (DEFAULT_PORTS[scheme] as number) : url.port
+  return {
+    ...url,
+    scheme,
+    port,
+    authority: port === DEFAULT_PORTS[scheme] ? name : `${name}:${port}`,
+    origin: `${scheme}://${name}:${port}`,
+    href: `${scheme}${url.href.slice(url.scheme.length)}`,
+  }
+}
+
 function parseWhatwg(text: string, base: ParsedUrl | undefined): URL {
   try {
     return base === undefined ? new URL(text) : new URL(text, base.href)

@@ -10,7 +10,8 @@ const INDEX = join(root, 'lib/index.ts')
 /** Whose members a plain name may be. */
 // biome-ignore format: a table
 const PLAIN_OWNERS = [
-  'TransferOptions', 'MultiOptions', 'CookieJarOptions', 'PartOptions', 'WebSocketOptions', 'RequestOptions',
+  'TransferOptions', 'MultiOptions', 'CookieJarOptions', 'HstsStoreOptions', 'PartOptions', 'WebSocketOptions',
+  'RequestOptions',
 ]
 /** How the page calls an instance. */
 const INSTANCES: Readonly<Record<string, string>> = { multi: 'Multi', transfer: 'Transfer', info: 'TransferInfo' }
