@@ -161,8 +161,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
   const method = options.method ?? (whole === null ? 'GET' : 'POST')
   const given = headerPairs('headers', options.headers ?? [])
   refuseFraming(given)
-  const wholeLength = bodies.form?.length ?? bodyLengthOf(options, whole)
-  const upload = uploadPart(whole, wholeLength, options.resumeFrom ?? 0)
+  const upload = uploadPart(whole, bodies.form?.length ?? bodyLengthOf(options, whole), options.resumeFrom ?? 0)
   const { body, bodyLength } = upload
   const http = httpSettings(options, url)
   const webSocket = webSocketSettings(options, url, http.randomBytes)
@@ -192,7 +191,7 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     router,
     poolKeyOf,
     webSocket,
-    needsFollowUp: (!connectOnly || webSocket !== null) && needsFollowUp({ http, parts }, route),
+    needsFollowUp: (!connectOnly || webSocket !== null || http.hsts !== null) && needsFollowUp({ http, parts }, route),
     rewindBody: options.rewindBody ?? (form === null ? null : () => form.isRewindable),
     requestTrailers: options.requestTrailers ?? null,
     connectOnly,
