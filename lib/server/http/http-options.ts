@@ -1,0 +1,200 @@
+/**
+ * What an HttpServer can be told about requests, checked once and completed by defaults. Limits are never infinite
+ * unless somebody says so; what each answers is told beside it.
+ */
+import { type Check, checkOptions, isBoolean, isFunction, isInteger, isText, wrongRange } from '../../base/options.ts'
+import type { Timeouts } from '../timeouts.ts'
+import type { RequestEnd } from './http-error.ts'
+import type { HttpRequest } from './http-request.ts'
+import type { HttpResponse, HttpResponseBody } from './response.ts'
+import type { ResponseSettings } from './response-sender.ts'
+
+/** The answer, or a promise of it. What it throws answers 500, or the status of an HttpError. */
+export type HttpHandler = (request: HttpRequest) => HttpResponse | PromiseLike<HttpResponse>
+
+/**
+ * The three phases of a request, for programs without promises. The answer is given by `request.respond`, in any of them
+ * or later; given before the end, it makes the rest of the body be discarded.
+ */
+export interface RequestDriver {
+  /** The head is complete. */
+  onHeaders?(request: HttpRequest): void
+  /**
+   * A piece of the body, borrowed until this returns. Answers how many bytes were taken: with fewer the peer is held
+   * back, and the rest is told after `request.resume`. undefined: all.
+   */
+  onBody?(request: HttpRequest, bytes: Uint8Array): number | undefined
+  /** The whole request was received. */
+  onEnd?(request: HttpRequest): void
+}
+
+/** ms by the clock of the Multi; 0 for what never came. */
+export interface RequestTimings {
+  /** Its first byte was received. */
+  readonly startedAt: number
+  readonly headAt: number
+  /** The answer was begun. */
+  readonly answeredAt: number
+  readonly endedAt: number
+}
+
+export interface HttpLimits {
+  /** Request line and fields, 431 above. */
+  readonly headBytes: number
+  /** Target of the request line, 414 above. */
+  readonly targetBytes: number
+  /** A body that is collected (`bytes`, `text`, `json`), 413 above. One that is streamed is the handler's to bound. */
+  readonly bodyBytes: number
+  /** Trailer section, 431 above. */
+  readonly trailerBytes: number
+  /** A body that nobody wants is received up to here to keep the connection, which is closed above. */
+  readonly discardBytes: number
+  /** Received ahead while an answer is awaited. */
+  readonly pipelineBytes: number
+  /** The last of so many is answered with Connection: close. */
+  readonly requestsPerConnection: number
+  /** Bytes per second that a body must average, 408 below; 0: none. */
+  readonly bodyMinRate: number
+  /** From when on it is looked at. */
+  readonly bodyMinRateAfterMs: number
+}
+
+export const HTTP_LIMITS: HttpLimits = {
+  headBytes: 16 * 1024,
+  targetBytes: 8 * 1024,
+  bodyBytes: 1024 * 1024,
+  trailerBytes: 8 * 1024,
+  discardBytes: 256 * 1024,
+  pipelineBytes: 64 * 1024,
+  requestsPerConnection: 1_000_000,
+  bodyMinRate: 100,
+  bodyMinRateAfterMs: 10_000,
+}
+
+/** What happens to connections between two requests when the server drains. */
+export const IDLE_POLICIES = [
+  /** Closed at once: a request that is on its way meets a reset. */
+  'close',
+  /** One more request is awaited for a moment, and answered with Connection: close. */
+  'last-response',
+  /** Our end is closed at once, what comes is read out and not answered. */
+  'linger',
+] as const
+export type IdlePolicy = (typeof IDLE_POLICIES)[number]
+
+export interface HttpOptions {
+  /** One of `handler` and `driver`. */
+  readonly handler?: HttpHandler
+  readonly driver?: RequestDriver
+  /**
+   * How strictly the grammar of requests is read: 1 by default, -3 to 3 as libmicrohttpd's; docs/http-server.md has the
+   * table. Contradictory lengths are refused at every level.
+   */
+  readonly discipline?: number
+  /** The body of an answer that the server gives itself; null: none. */
+  readonly errorBody?: (status: number, request: HttpRequest | null) => HttpResponseBody | null
+  /** Value of the Server field; default none. */
+  readonly serverName?: string
+  /** Send Date; default true. */
+  readonly date?: boolean
+  /** Called with each target as it was sent, before anything is made of it. */
+  readonly requestLine?: (target: string) => void
+  /** Called once for every request that a handler or driver saw. */
+  readonly onRequestEnd?: (request: HttpRequest, end: RequestEnd, timings: RequestTimings) => void
+  /**
+   * A peer that closes its sending half while it waits for an answer has gone ('abort', the default), or gets the answer
+   * all the same ('answer').
+   */
+  readonly halfClose?: 'abort' | 'answer'
+  /** Default 'last-response'. */
+  readonly drainIdle?: IdlePolicy
+  /** How long 'last-response' waits. Default 1000. */
+  readonly drainIdleMs?: number
+  /** Requests that come while the server drains: answered as ever ('serve', the default), or 503. */
+  readonly onDrainRequest?: 'serve' | 503
+}
+
+export interface HttpSettings {
+  readonly handler: HttpHandler | null
+  readonly driver: RequestDriver | null
+  readonly discipline: number
+  readonly errorBody: (status: number, request: HttpRequest | null) => HttpResponseBody | null
+  readonly response: ResponseSettings
+  readonly requestLine: ((target: string) => void) | null
+  readonly onRequestEnd: ((request: HttpRequest, end: RequestEnd, timings: RequestTimings) => void) | null
+  readonly halfClose: 'abort' | 'answer'
+  readonly drainIdle: IdlePolicy
+  readonly drainIdleMs: number
+  readonly onDrainRequest: 'serve' | 503
+  readonly limits: HttpLimits
+  readonly timeouts: Timeouts
+}
+
+export const DISCIPLINE_DEFAULT = 1
+const DRAIN_IDLE_MS = 1_000
+
+const isBytes: Check = (option, value) => {
+  if (value !== Number.POSITIVE_INFINITY) isInteger(0, Number.MAX_SAFE_INTEGER)(option, value)
+}
+
+const LIMIT_CHECKS = Object.fromEntries(Object.keys(HTTP_LIMITS).map((name) => [name, isBytes]))
+
+function isOneOf(values: readonly unknown[]): Check {
+  return (option, value) => {
+    if (!values.includes(value)) throw wrongRange(option, `one of ${values.join(', ')}`, value)
+  }
+}
+
+const isDriver: Check = (option, value) => {
+  const isCallback: Check = (name, callback) => isFunction(`${option}.${name}`, callback)
+  if (typeof value !== 'object' || value === null)
+    throw new TypeError(`option ${option} must be an object of callbacks`)
+  for (const name of ['onHeaders', 'onBody', 'onEnd'] as const) {
+    const callback = (value as RequestDriver)[name]
+    if (callback !== undefined) isCallback(name, callback)
+  }
+}
+
+/** The options of this file, by name; those of the server beneath have a table of their own. */
+export const HTTP_CHECKS: Readonly<Record<keyof HttpOptions, Check>> = {
+  handler: isFunction,
+  driver: isDriver,
+  discipline: isInteger(-3, 3),
+  errorBody: isFunction,
+  serverName: isText,
+  date: isBoolean,
+  requestLine: isFunction,
+  onRequestEnd: isFunction,
+  halfClose: isOneOf(['abort', 'answer']),
+  drainIdle: isOneOf(IDLE_POLICIES),
+  drainIdleMs: isInteger(0, 2 ** 31 - 1),
+  onDrainRequest: isOneOf(['serve', 503]),
+}
+
+/** Throws TypeError or RangeError naming the option. `limits` are those of requests alone. */
+export function httpSettings(options: HttpOptions, limits: Partial<HttpLimits>, timeouts: Timeouts): HttpSettings {
+  checkOptions('HttpServer', options, HTTP_CHECKS)
+  checkOptions('option limits', limits, LIMIT_CHECKS)
+  if ((options.handler === undefined) === (options.driver === undefined)) {
+    throw new TypeError('HttpServer: exactly one of the options handler and driver must be given')
+  }
+  return {
+    handler: options.handler ?? null,
+    driver: options.driver ?? null,
+    discipline: options.discipline ?? DISCIPLINE_DEFAULT,
+    errorBody: options.errorBody ?? plainErrorBody,
+    response: { server: options.serverName ?? null, date: options.date ?? true },
+    requestLine: options.requestLine ?? null,
+    onRequestEnd: options.onRequestEnd ?? null,
+    halfClose: options.halfClose ?? 'abort',
+    drainIdle: options.drainIdle ?? 'last-response',
+    drainIdleMs: options.drainIdleMs ?? DRAIN_IDLE_MS,
+    onDrainRequest: options.onDrainRequest ?? 'serve',
+    limits: { ...HTTP_LIMITS, ...limits },
+    timeouts,
+  }
+}
+
+function plainErrorBody(status: number): string {
+  return `${status}\n`
+}

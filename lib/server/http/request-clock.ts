@@ -1,0 +1,76 @@
+/**
+ * When things of one connection happened, and what deadline follows: absolute ones per phase, so that a peer that drips
+ * bytes gains nothing. Time in which we do not read does not count against the peer. ms by the engine's clock.
+ */
+import type { HttpSettings } from './http-options.ts'
+
+const NEVER = Number.POSITIVE_INFINITY
+
+export class RequestClock {
+  /** The connection was opened, or its last request ended. */
+  idleSince = 0
+  /** First byte of the request. */
+  startedAt = 0
+  headAt = 0
+  answeredAt = 0
+  /** The last byte of a body came, or we began to want it. */
+  bodyMovedAt = 0
+  /** The body was not wanted since then; -1: it is wanted. */
+  heldSince = -1
+  /** How long that was altogether, until `heldSince`. */
+  heldMs = 0
+  /** The peer took something of what is to be sent, or had not refused it yet. */
+  sentAt = 0
+
+  begin(now: number): void {
+    this.startedAt = now
+    this.answeredAt = 0
+    this.heldSince = -1
+    this.heldMs = 0
+  }
+
+  /** The body is left where it is. */
+  hold(now: number): void {
+    if (this.heldSince < 0) this.heldSince = now
+  }
+
+  goOn(now: number): void {
+    if (this.heldSince < 0) return
+    this.heldMs += now - this.heldSince
+    this.heldSince = -1
+    this.bodyMovedAt = now
+  }
+
+  /** Between two requests. */
+  idleDeadline(settings: HttpSettings, requests: number, draining: boolean): number {
+    const { firstByteMs, keepAliveMs } = settings.timeouts
+    const waits = draining ? settings.drainIdleMs : requests === 0 ? firstByteMs : keepAliveMs
+    return waits === 0 && !draining ? NEVER : this.idleSince + waits
+  }
+
+  headDeadline(settings: HttpSettings): number {
+    const { headersMs, requestMs } = settings.timeouts
+    return Math.min(after(this.startedAt, headersMs), after(this.startedAt, requestMs))
+  }
+
+  bodyDeadline(settings: HttpSettings, received: number): number {
+    if (this.heldSince >= 0) return NEVER
+    const { requestMs, idleMs } = settings.timeouts
+    const { bodyMinRate, bodyMinRateAfterMs } = settings.limits
+    let at = Math.min(after(this.startedAt + this.heldMs, requestMs), after(this.bodyMovedAt, idleMs))
+    if (bodyMinRate > 0) {
+      // The moment at which what was received is too little, if nothing follows.
+      const enoughFor = Math.max(bodyMinRateAfterMs, (received * 1000) / bodyMinRate)
+      at = Math.min(at, this.headAt + this.heldMs + enoughFor)
+    }
+    return at
+  }
+
+  stallDeadline(settings: HttpSettings): number {
+    return after(this.sentAt, settings.timeouts.writeStallMs)
+  }
+}
+
+function after(since: number, milliseconds: number): number {
+  return milliseconds === 0 ? NEVER : since + milliseconds
+}
