@@ -15,7 +15,6 @@ import { TlsFilter } from '../connection/tls-filter.ts'
 import type { Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
-import { connectionPool } from './connection-pool.ts'
 import { findConnectTo } from './connection-settings.ts'
 import { Establishment } from './establishment.ts'
 import { type Lease, LeaseState } from './lease.ts'
@@ -112,12 +111,12 @@ export class Acquisition {
     this.#connector?.abort()
     this.#connector = null
     this.#establishment = null
-    if (this.#lease !== null) this.#host.facility(connectionPool).cancel(this.#lease, this.#host.now)
+    if (this.#lease !== null) this.#host.facility(this.#settings.pool).cancel(this.#lease, this.#host.now)
     this.#lease = null
   }
 
   #requestLease(now: number): Lease {
-    const pool = this.#host.facility(connectionPool)
+    const pool = this.#host.facility(this.#settings.pool)
     this.#lease ??= pool.request(this.#task, this.#plan.poolKey, this.#fresh, now, this.#settings.connection.reuse)
     return this.#lease
   }
@@ -137,7 +136,7 @@ export class Acquisition {
     this.#info.connects++
     this.#info.connectTime = this.#info.since(now)
     const stream = new ByteStream(this.#host, connector.take(), now)
-    this.#host.facility(connectionPool).opened(this.#lease as Lease, stream)
+    this.#host.facility(this.#settings.pool).opened(this.#lease as Lease, stream)
     const { route } = this.#plan
     if (route.tls === null && route.proxy === null && route.proxyHeaderVersion === null) return FilterStatus.DONE
     if (this.#establishment === null) {
@@ -154,7 +153,7 @@ export class Acquisition {
       this.#establishment = null
     } else if (status === FilterStatus.FAILED) {
       if (establishment.needsConnection) {
-        this.#host.facility(connectionPool).replace(this.#lease as Lease)
+        this.#host.facility(this.#settings.pool).replace(this.#lease as Lease)
         return this.#connect(now)
       }
       const { code, message } = establishment.failure as TransferError
@@ -189,7 +188,7 @@ export class Acquisition {
   }
 
   #target(): ConnectTarget {
-    const { unixSocketPath, ipVersion, resolve, happyEyeballsDelayMs, connection } = this.#settings
+    const { unixSocketPath, ipVersion, resolve, happyEyeballsDelayMs, connection, nameSource } = this.#settings
     if (unixSocketPath !== null) return { kind: 'unix', path: unixSocketPath }
     const { url, route } = this.#plan
     const { proxy } = route
@@ -197,7 +196,7 @@ export class Acquisition {
     const addresses = resolve.length === 0 ? null : findResolveEntry(resolve, host, port)
     const { socket, dnsCacheTimeoutMs } = connection
     const maxAge = dnsCacheTimeoutMs === undefined ? {} : { nameMaxAgeMs: dnsCacheTimeoutMs }
-    const options = { family: ipVersion, addresses, happyEyeballsDelayMs, ...socket, ...maxAge }
+    const options = { family: ipVersion, addresses, happyEyeballsDelayMs, nameSource, ...socket, ...maxAge }
     return proxy === null ? { ...options, kind: 'tcp', host, port } : proxyTarget(proxy, options)
   }
 }

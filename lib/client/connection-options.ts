@@ -1,6 +1,7 @@
 /**
  * The options of a transfer that say which connection it may use, and how a new one is made: a part of TransferOptions.
  */
+import type { TlsOptions } from '../connection/tls-settings.ts'
 
 export interface KeepAliveSettings {
   /** Silence before the first probe. Default 60. CURLOPT_TCP_KEEPIDLE. */
@@ -34,6 +35,13 @@ export interface ConnectionOptions {
   connectTo?: readonly string[]
   /** How old a looked-up name may be. Default 60,000; 0: asked anew; Infinity: for ever. CURLOPT_DNS_CACHE_TIMEOUT. */
   dnsCacheTimeoutMs?: number
+  /**
+   * Ask this server for names, over HTTPS (RFC 8484); its own name the system is asked for. 'http:' is taken for a
+   * server on this machine. Default null: the system is asked. CURLOPT_DOH_URL.
+   */
+  dohUrl?: string | null
+  /** TLS to that server. CURLOPT_DOH_SSL_VERIFYPEER, CURLOPT_DOH_SSL_VERIFYHOST and their like. */
+  dohTls?: TlsOptions
   /** Keep the origin's certificates for `info.certificates`. Default false. CURLOPT_CERTINFO. */
   certificateInfo?: boolean
 }

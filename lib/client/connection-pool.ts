@@ -4,7 +4,7 @@
  * queue, who waits for the total in one queue for all. An origin in whose queue somebody waits has no idle connection.
  */
 import type { ByteStream } from '../connection/stream.ts'
-import type { Facility, Host } from '../multi/host.ts'
+import type { Facility, Host, HostCounters, HostLimits } from '../multi/host.ts'
 import { PendingQueue } from '../multi/pending-queue.ts'
 import type { Task } from '../multi/task.ts'
 import { DEFAULT_REUSE, type ReuseRules } from './connection-settings.ts'
@@ -12,8 +12,15 @@ import { Lease, LeaseState } from './lease.ts'
 import { Origin } from './origin.ts'
 import { PooledConnection } from './pooled-connection.ts'
 
-class ConnectionPool {
+type PoolLimits = Omit<HostLimits, 'watchIdleConnections'>
+
+/** What browsers open to one server; a name costs two requests. */
+const ERRAND_LIMITS: PoolLimits = { maxIdleConnections: 6, maxHostConnections: 6, maxTotalConnections: 24 }
+
+export class ConnectionPool {
   readonly #host: Host
+  readonly #limits: PoolLimits
+  readonly #counters: HostCounters
   readonly #origins = new Map<string, Origin<PooledConnection>>()
   readonly #leases = new Map<Task, Lease>()
   readonly #waitingForTotal: PendingQueue
@@ -23,8 +30,10 @@ class ConnectionPool {
   #newest: PooledConnection | null = null
   #idleCount = 0
 
-  constructor(host: Host) {
+  constructor(host: Host, limits: PoolLimits, counters: HostCounters) {
     this.#host = host
+    this.#limits = limits
+    this.#counters = counters
     this.#waitingForTotal = new PendingQueue(host.tickets)
   }
 
@@ -33,7 +42,7 @@ class ConnectionPool {
     const origin = this.#origins.get(key) ?? new Origin<PooledConnection>(key, this.#host.tickets)
     const lease = new Lease(task, origin, fresh, reuse)
     if (!fresh && this.#grantIdle(lease, now)) return lease
-    const { maxHostConnections, maxTotalConnections } = this.#host.limits
+    const { maxHostConnections, maxTotalConnections } = this.#limits
     if (origin.connections >= maxHostConnections && fresh) this.#evict(origin.idle[0])
     if (origin.connections >= maxHostConnections) return this.#wait(lease, origin.waiting)
     if (this.#connections >= maxTotalConnections) this.#evict(this.#oldest ?? undefined)
@@ -122,7 +131,7 @@ class ConnectionPool {
     lease.origin.connections++
     this.#origins.set(lease.origin.key, lease.origin)
     this.#connections++
-    this.#host.counters.connections = this.#connections
+    this.#counters.connections = this.#connections
     lease.state = LeaseState.PERMIT
   }
 
@@ -138,7 +147,7 @@ class ConnectionPool {
     lease.origin.waiters++
     this.#origins.set(lease.origin.key, lease.origin)
     this.#leases.set(lease.task, lease)
-    this.#host.counters.pending++
+    this.#counters.pending++
     return lease
   }
 
@@ -151,7 +160,7 @@ class ConnectionPool {
   #forgetWaiter(lease: Lease): void {
     this.#leases.delete(lease.task)
     lease.origin.waiters--
-    this.#host.counters.pending--
+    this.#counters.pending--
   }
 
   /** A connection of that origin is gone: whoever has waited longest and can use the slot may open one. */
@@ -171,7 +180,7 @@ class ConnectionPool {
       if (ofTotal === Number.POSITIVE_INFINITY && ofOrigin === Number.POSITIVE_INFINITY) return null
       const task = (ofOrigin < ofTotal ? origin.waiting.shift() : this.#waitingForTotal.shift()) as Task
       const lease = this.#leases.get(task) as Lease
-      if (lease.origin !== origin && lease.origin.connections >= this.#host.limits.maxHostConnections) {
+      if (lease.origin !== origin && lease.origin.connections >= this.#limits.maxHostConnections) {
         // Its origin filled up meanwhile: it waits there now.
         lease.origin.waiting.push(task)
         continue
@@ -184,7 +193,7 @@ class ConnectionPool {
   #discount(origin: Origin<PooledConnection>): void {
     origin.connections--
     this.#connections--
-    this.#host.counters.connections = this.#connections
+    this.#counters.connections = this.#connections
     if (origin.isEmpty) this.#origins.delete(origin.key)
   }
 
@@ -196,7 +205,7 @@ class ConnectionPool {
   }
 
   #shelve(connection: PooledConnection, maxAgeMs: number, now: number): void {
-    const { maxIdleConnections } = this.#host.limits
+    const { maxIdleConnections } = this.#limits
     if (maxIdleConnections === 0) {
       connection.close()
       this.#discount(connection.origin)
@@ -207,7 +216,7 @@ class ConnectionPool {
     if (this.#newest !== null) this.#newest.newer = connection
     else this.#oldest = connection
     this.#newest = connection
-    this.#host.counters.idleConnections = ++this.#idleCount
+    this.#counters.idleConnections = ++this.#idleCount
     connection.origin.idle.push(connection)
     connection.becomeIdle(now, maxAgeMs)
   }
@@ -220,7 +229,7 @@ class ConnectionPool {
     else this.#newest = older
     connection.older = null
     connection.newer = null
-    this.#host.counters.idleConnections = --this.#idleCount
+    this.#counters.idleConnections = --this.#idleCount
     const { idle } = connection.origin
     if (idle.at(-1) === connection) idle.pop()
     else idle.splice(idle.indexOf(connection), 1)
@@ -236,4 +245,12 @@ function isFit(connection: PooledConnection, reuse: ReuseRules, now: number): bo
   return now - connection.idleSince <= reuse.maxAgeMs && isYoung(connection, reuse, now)
 }
 
-export const connectionPool: Facility<ConnectionPool> = { create: (host) => new ConnectionPool(host) }
+/** Of the transfers that the user sees. */
+export const connectionPool: Facility<ConnectionPool> = {
+  create: (host) => new ConnectionPool(host, host.limits, host.counters),
+}
+
+/** Of errands, beside the user's limits and counters. Nobody in it waits for another pool. */
+export const errandPool: Facility<ConnectionPool> = {
+  create: (host) => new ConnectionPool(host, ERRAND_LIMITS, { pending: 0, connections: 0, idleConnections: 0 }),
+}

@@ -13,6 +13,7 @@ import { parseIpLiteral, stripBrackets } from '../connection/address.ts'
 import type { KeepAliveOptions, SocketOptions } from '../connection/connect-attempt.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { ConnectionOptions, KeepAliveSettings } from './connection-options.ts'
+import { DOH_CHECKS, type DohSettings, dohSettings } from './doh-settings.ts'
 
 /** curl's default of MAXAGE_CONN. */
 const AGE_MAX_MS = 118_000
@@ -48,6 +49,8 @@ export interface ConnectionSettings {
   readonly connectTo: readonly ConnectToEntry[]
   /** undefined: the name service's default. */
   readonly dnsCacheTimeoutMs: number | undefined
+  /** null: the system is asked for names. */
+  readonly doh: DohSettings | null
   readonly certificateInfo: boolean
   /** What of it decides which peer is reached, and from where. */
   readonly poolKey: string
@@ -88,6 +91,7 @@ export const CONNECTION_CHECKS: Readonly<Record<keyof ConnectionOptions, Check>>
   localPort: isInteger(0, PORT_MAX),
   connectTo: isConnectTo,
   dnsCacheTimeoutMs: isAge,
+  ...DOH_CHECKS,
   certificateInfo: isBoolean,
 }
 
@@ -97,6 +101,7 @@ const DEFAULTS: ConnectionSettings = {
   socket: {},
   connectTo: [],
   dnsCacheTimeoutMs: undefined,
+  doh: null,
   certificateInfo: false,
   poolKey: '',
 }
@@ -111,6 +116,7 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
     throw wrongRange('localPort', 'left out when there is no localAddress', localPort)
   }
   const local = localAddress === undefined ? null : parseIpLiteral(localAddress, localPort)
+  const doh = dohSettings(options)
   const connectTo = (options.connectTo ?? []).map((entry) => parseConnectTo('connectTo', entry))
   return {
     reuse: {
@@ -121,7 +127,8 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
     connectTo,
     dnsCacheTimeoutMs,
     certificateInfo: options.certificateInfo ?? false,
-    poolKey: keyOf(local, options.connectTo ?? []),
+    doh,
+    poolKey: keyOf(local, options.connectTo ?? []) + (doh === null ? '' : ` names ${doh.key}`),
   }
 }
 

@@ -145,7 +145,7 @@ export class Establishment {
     let problem: TransferError | null = null
     const { tunnel, proxyHeaders, proxyTls } = this.#route
     const { host, port } = this.#destination
-    const { resolve, ipVersion, connection } = this.#settings
+    const { resolve, ipVersion, connection, nameSource } = this.#settings
     const maxAge = connection.dnsCacheTimeoutMs
     const route = {
       proxy,
@@ -157,6 +157,7 @@ export class Establishment {
       onHead: this.#onHead(),
       family: ipVersion,
       addresses: findResolveEntry(resolve, host, port),
+      nameSource,
       ...(maxAge === undefined ? {} : { nameMaxAgeMs: maxAge }),
     }
     const tlsToProxy = (below: Filter): Filter => {

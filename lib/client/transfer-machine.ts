@@ -270,7 +270,7 @@ export class TransferMachine implements Machine {
   #exchangeFailed(exchange: Exchange, now: number): void {
     const { code, message, cause } = exchange.failure as ExchangeFailure
     const connectionDied = code === 'GOT_NOTHING' || code === 'SEND_ERROR' || code === 'RECV_ERROR'
-    const isSafe = exchange.untouched || IDEMPOTENT.has(this.#plan.method)
+    const isSafe = exchange.untouched || this.#settings.isRepeatable || IDEMPOTENT.has(this.#plan.method)
     const mayRetry = this.#reused && connectionDied && !exchange.answered && isSafe && this.#info.retries < RETRIES_MAX
     if (!mayRetry || (exchange.pulled && !this.#rewindBody())) {
       this.#fail(code, message, cause)

@@ -14,11 +14,14 @@ import {
   wrongRange,
   wrongType,
 } from '../base/options.ts'
+import type { NameSource } from '../connection/name-source.ts'
 import { parseResolveEntry, type ResolveEntry } from '../connection/resolve-entry.ts'
+import type { Facility } from '../multi/host.ts'
 import { isToken } from '../wire/http1/syntax.ts'
 import type { ParsedUrl } from '../wire/url.ts'
 import type { BodyFunction } from './body-function.ts'
 import { BODY_CHECKS, type BodySettings, bodySettings, withBodyFields } from './body-settings.ts'
+import { type ConnectionPool, connectionPool } from './connection-pool.ts'
 import { CONNECTION_CHECKS, type ConnectionSettings, connectionSettings, findConnectTo } from './connection-settings.ts'
 import { firstHead, needsFollowUp } from './follow-up.ts'
 import { headerPairs } from './header-pairs.ts'
@@ -50,6 +53,11 @@ export interface TransferSettings {
   readonly plan: RequestPlan
   readonly bodies: BodySettings
   readonly connection: ConnectionSettings
+  readonly pool: Facility<ConnectionPool>
+  /** Asking twice does no harm, whatever the method is. */
+  readonly isRepeatable: boolean
+  /** null: the system's resolver. */
+  readonly nameSource: NameSource | null
   readonly http: HttpSettings
   /** null: HTTP, or a raw transfer. */
   readonly webSocket: WebSocketSettings | null
@@ -186,6 +194,9 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     plan,
     bodies,
     connection,
+    pool: connectionPool,
+    isRepeatable: false,
+    nameSource: null,
     http,
     parts,
     router,

@@ -15,6 +15,7 @@ import { systemError } from '../sys/system-error.ts'
 import { type IpFamily, interleaveFamilies } from './address.ts'
 import { ConnectAttempt, type SocketOptions } from './connect-attempt.ts'
 import { FilterStatus } from './filter.ts'
+import type { NameSource } from './name-source.ts'
 import { type Lookup, type NameService, nameService } from './names.ts'
 import type { SocketFilter } from './socket-filter.ts'
 
@@ -39,6 +40,8 @@ export interface TcpTarget extends SocketOptions {
   readonly happyEyeballsDelayMs?: number
   /** How old a cached name may be; default as the name service's. */
   readonly nameMaxAgeMs?: number
+  /** Asked for the name; default the system's resolver. */
+  readonly nameSource?: NameSource | null
 }
 
 export interface UnixTarget {
@@ -102,7 +105,8 @@ export class Connector {
     if (target.kind === 'unix') this.#useAddresses([{ family: Family.UNIX, address: target.path, port: 0 }], now)
     else if (target.addresses) this.#useAddresses(this.#chooseAddresses(target, target.addresses), now)
     else {
-      this.#lookup = this.#names().lookup(target.host, target.family ?? null, this.#task, now, target.nameMaxAgeMs)
+      const { host, family = null, nameMaxAgeMs, nameSource } = target
+      this.#lookup = this.#names().lookup(host, family, this.#task, now, nameMaxAgeMs, nameSource)
     }
   }
 

@@ -1,8 +1,8 @@
 /**
- * Names to addresses for all machines of one Multi: a cache, one query in flight per (host, family) whoever asks, IP
- * literals without a query. It is a background machine itself: while queries are out it waits at the resolver's
- * descriptor, then collects the answers and marks those who wait dirty. Nothing here waits for getaddrinfo: when the
- * last waiter lets go, the query is cancelled.
+ * Names to addresses for all machines of one Multi: a cache, one query in flight per (host, family, source) whoever
+ * asks, IP literals without a query. It is a background machine itself: while the resolver is asked it waits at its
+ * descriptor, then collects the answers and marks those who wait dirty; another source tells its answers itself.
+ * Nothing here waits for getaddrinfo: when the last waiter lets go, the query is cancelled.
  */
 import { SystemError } from '../base/errors.ts'
 import type { Facility, Host } from '../multi/host.ts'
@@ -13,15 +13,21 @@ import { Interest } from '../sys/readiness.ts'
 import type { ResolverAnswer } from '../sys/resolver.ts'
 import { errnoName } from '../sys/system-error.ts'
 import { type IpFamily, parseIpLiteral } from './address.ts'
+import type { NameQuestion, NameSource, SourceAnswer } from './name-source.ts'
 
 /** curl's default of DNS_CACHE_TIMEOUT. */
 export const NAME_TTL_MS = 60_000
 /** "No such host" is believed for a moment only: long enough for a burst, short enough for a name just created. */
 export const NAME_NEGATIVE_TTL_MS = 5_000
+/** However long a source says that its answer holds. */
+const NAME_TTL_MAX_MS = 24 * 3600 * 1000
 /** Answers kept; the one unused for longest goes first. */
 export const NAME_CACHE_MAX = 1024
 /** RFC 1035 allows 253 characters; what is longer is not asked. */
 const NAME_LENGTH_MAX = 255
+
+/** Names that never leave the machine (RFC 6761 §6.3). */
+const LOCAL_NAME = /^(?:.*\.)?localhost\.?$/i
 
 /** getaddrinfo's errors as libuv and Node number them, so `errno` says the same everywhere. */
 const NAME_ERRNO: Readonly<Record<string, number>> = {
@@ -40,7 +46,6 @@ const NAME_ERRNO: Readonly<Record<string, number>> = {
   EAI_SOCKTYPE: -3011,
 }
 
-export type NamesEngine = Pick<Host, 'kernel' | 'resolver' | 'spawn' | 'retire' | 'markDirty'>
 export type LookupState = 'pending' | 'done' | 'failed'
 
 /** What is known, or being asked, about one name; shared by all who asked. */
@@ -51,8 +56,12 @@ class NameEntry {
   addresses: readonly SocketAddress[] = []
   error: SystemError | null = null
   settledAt = 0
+  /** How long it holds by its source; null: nobody said. */
+  ttlMs: number | null = null
   /** Of the resolver; 0 when none is out. */
   query = 0
+  /** Of another source; null when none is out. */
+  question: NameQuestion | null = null
   readonly lookups = new Set<Lookup>()
 
   constructor(key: string, hostname: string) {
@@ -66,6 +75,15 @@ class NameEntry {
     this.error = error
     this.settledAt = now
     this.query = 0
+    this.question = null
+  }
+
+  /** By whoever lets it be `maxAgeMs` old; undefined: as long as it holds by itself. */
+  isFresh(now: number, maxAgeMs: number | undefined): boolean {
+    let holdsMs = maxAgeMs ?? this.ttlMs ?? NAME_TTL_MS
+    if (this.error !== null) holdsMs = Math.min(holdsMs, NAME_NEGATIVE_TTL_MS)
+    else if (this.ttlMs !== null && holdsMs !== Number.POSITIVE_INFINITY) holdsMs = Math.min(holdsMs, this.ttlMs)
+    return now - this.settledAt < holdsMs
   }
 }
 
@@ -99,7 +117,7 @@ export class NameService implements Machine {
   readonly kind: MachineKind = MachineKind.BACKGROUND
   readonly subject = null
   readonly timers = null
-  readonly #engine: NamesEngine
+  readonly #engine: Host
   #task: Task | null = null
   /** Settled answers, the most recently used last. */
   readonly #cache = new Map<string, NameEntry>()
@@ -107,25 +125,38 @@ export class NameService implements Machine {
   readonly #joinable = new Map<string, NameEntry>()
   /** Every query that is out, by the resolver's id. */
   readonly #queries = new Map<number, NameEntry>()
+  /** Those that other sources are asked for. */
+  readonly #questions = new Set<NameEntry>()
   #now = 0
   readonly #deliver: (query: number, answer: ResolverAnswer) => void
 
-  constructor(engine: NamesEngine) {
+  constructor(engine: Host) {
     this.#engine = engine
     this.#deliver = (query, answer) => this.#settleQuery(query, answer)
   }
 
   /** Queries that are out; for tests and statistics. */
   get outstanding(): number {
-    return this.#queries.size
+    return this.#queries.size + this.#questions.size
   }
 
   get cached(): number {
     return this.#cache.size
   }
 
-  /** `maxAgeMs` is how old a cached answer may be: 0 asks anew, Infinity takes any. An answer may be there at once. */
-  lookup(hostname: string, family: IpFamily | null, waiter: Task, now: number, maxAgeMs: number = NAME_TTL_MS): Lookup {
+  /**
+   * `maxAgeMs` is how old a cached answer may be: 0 asks anew, Infinity takes any, undefined what holds by itself.
+   * `source` null is the system's resolver, which alone is asked for this machine's own names. An answer may be there
+   * at once.
+   */
+  lookup(
+    hostname: string,
+    family: IpFamily | null,
+    waiter: Task,
+    now: number,
+    maxAgeMs?: number,
+    source: NameSource | null = null,
+  ): Lookup {
     const literal = parseIpLiteral(hostname)
     if (literal !== null) {
       const entry = new NameEntry('', hostname)
@@ -133,9 +164,10 @@ export class NameService implements Machine {
       entry.settle(fits ? [literal] : [], fits ? null : nameError('ENOTFOUND', hostname), now)
       return new Lookup(waiter, entry)
     }
-    const key = `${family ?? 0}|${hostname.toLowerCase()}`
+    const asked = source === null || LOCAL_NAME.test(hostname) ? null : source
+    const key = `${family ?? 0}|${hostname.toLowerCase()}${asked === null ? '' : `|${asked.key}`}`
     const entry =
-      this.#findFresh(key, now, maxAgeMs) ?? this.#joinable.get(key) ?? this.#ask(key, hostname, family, now)
+      this.#findFresh(key, now, maxAgeMs) ?? this.#joinable.get(key) ?? this.#ask(key, hostname, family, now, asked)
     const lookup = new Lookup(waiter, entry)
     if (entry.state === 'pending') entry.lookups.add(lookup)
     return lookup
@@ -144,7 +176,12 @@ export class NameService implements Machine {
   /** The asker is gone or has its answer. The last one to let go of a query cancels it. Idempotent. */
   release(lookup: Lookup): void {
     const entry = lookup.entry
-    if (!entry.lookups.delete(lookup) || entry.lookups.size > 0 || entry.query === 0) return
+    if (!entry.lookups.delete(lookup) || entry.lookups.size > 0) return
+    if (entry.question !== null) {
+      this.#endQuestion(entry)?.cancel()
+      return
+    }
+    if (entry.query === 0) return
     const query = entry.query
     entry.query = 0
     this.#forgetQuery(query, entry)
@@ -171,6 +208,11 @@ export class NameService implements Machine {
       this.#wake(entry)
     }
     this.#queries.clear()
+    for (const entry of [...this.#questions]) {
+      this.#endQuestion(entry)?.cancel()
+      entry.settle([], nameError('EAI_CANCELED', entry.hostname), this.#now)
+      this.#wake(entry)
+    }
     this.clear()
     const task = this.#task
     this.#task = null
@@ -199,20 +241,28 @@ export class NameService implements Machine {
     this.close()
   }
 
-  #findFresh(key: string, now: number, maxAgeMs: number): NameEntry | undefined {
+  #findFresh(key: string, now: number, maxAgeMs: number | undefined): NameEntry | undefined {
     const entry = this.#cache.get(key)
-    if (entry === undefined) return undefined
-    const ttl = entry.error === null ? maxAgeMs : Math.min(maxAgeMs, NAME_NEGATIVE_TTL_MS)
-    if (now - entry.settledAt >= ttl) return undefined
+    if (entry === undefined || !entry.isFresh(now, maxAgeMs)) return undefined
     this.#cache.delete(key)
     this.#cache.set(key, entry)
     return entry
   }
 
-  #ask(key: string, hostname: string, family: IpFamily | null, now: number): NameEntry {
+  #ask(key: string, hostname: string, family: IpFamily | null, now: number, source: NameSource | null): NameEntry {
     const entry = new NameEntry(key, hostname)
     if (hostname.length === 0 || hostname.length > NAME_LENGTH_MAX || hostname.includes('\0')) {
       entry.settle([], nameError('ENOTFOUND', hostname), now)
+      return entry
+    }
+    if (source !== null) {
+      this.#joinable.set(key, entry)
+      const question = source.ask(this.#engine, hostname, family, (answer, at) =>
+        this.#settleQuestion(entry, answer, at),
+      )
+      if (entry.state !== 'pending') return entry
+      entry.question = question
+      this.#questions.add(entry)
       return entry
     }
     const query = this.#engine.resolver.lookup(hostname, family)
@@ -240,6 +290,23 @@ export class NameService implements Machine {
     this.#wake(entry)
   }
 
+  #settleQuestion(entry: NameEntry, { addresses, error, ttlMs }: SourceAnswer, now: number): void {
+    this.#questions.delete(entry)
+    const kept = this.#stopJoining(entry)
+    entry.settle(addresses, error, now)
+    entry.ttlMs = Math.min(ttlMs, NAME_TTL_MAX_MS)
+    if (kept && (error === null || error.code === 'ENOTFOUND')) this.#keep(entry)
+    this.#wake(entry)
+  }
+
+  #endQuestion(entry: NameEntry): NameQuestion | null {
+    const { question } = entry
+    entry.question = null
+    this.#questions.delete(entry)
+    this.#stopJoining(entry)
+    return question
+  }
+
   #wake(entry: NameEntry): void {
     for (const lookup of entry.lookups) if (lookup.waiter.alive) this.#engine.markDirty(lookup.waiter)
     entry.lookups.clear()
@@ -248,6 +315,10 @@ export class NameService implements Machine {
   /** Returns whether the answer may be kept: not when the cache was cleared meanwhile. */
   #forgetQuery(query: number, entry: NameEntry): boolean {
     this.#queries.delete(query)
+    return this.#stopJoining(entry)
+  }
+
+  #stopJoining(entry: NameEntry): boolean {
     if (this.#joinable.get(entry.key) !== entry) return false
     this.#joinable.delete(entry.key)
     return true
@@ -276,6 +347,9 @@ export const nameService: Facility<NameService> = {
   close: (service) => service.close(),
 }
 
-function nameError(code: string, hostname: string): SystemError {
-  return new SystemError(code, NAME_ERRNO[code] ?? -3004, 'getaddrinfo', hostname)
+/** `cause`: why a source could not answer. */
+export function nameError(code: string, hostname: string, syscall = 'getaddrinfo', cause?: unknown): SystemError {
+  const error = new SystemError(code, NAME_ERRNO[code] ?? -3004, syscall, hostname)
+  if (cause !== undefined) error.cause = cause
+  return error
 }

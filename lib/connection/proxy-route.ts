@@ -10,6 +10,7 @@ import type { ParsedUrl } from '../wire/url.ts'
 import { formatHostPort, type IpFamily } from './address.ts'
 import type { ConnectTarget, TcpTarget } from './connector.ts'
 import type { Filter } from './filter.ts'
+import type { NameSource } from './name-source.ts'
 import { isSocks, type ProxySettings } from './proxy-settings.ts'
 import { type SocksEngine, SocksFilter } from './socks-filter.ts'
 import type { ByteStream } from './stream.ts'
@@ -31,6 +32,7 @@ export interface ProxyRoute {
   readonly family?: IpFamily | null
   readonly addresses?: readonly SocketAddress[] | null
   readonly nameMaxAgeMs?: number
+  readonly nameSource?: NameSource | null
 }
 
 /** Must be given for an 'https' proxy. */

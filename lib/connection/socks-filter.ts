@@ -10,6 +10,7 @@ import { Interest } from '../sys/readiness.ts'
 import { SocksClient, type SocksCredentials, SocksStatus } from '../wire/socks.ts'
 import { formatHostPort, type IpFamily } from './address.ts'
 import { type Filter, FilterStatus } from './filter.ts'
+import type { NameSource } from './name-source.ts'
 import { type Lookup, nameService } from './names.ts'
 import { ProxyError } from './proxy-error.ts'
 import { ProxyHandshake } from './proxy-handshake.ts'
@@ -27,6 +28,7 @@ export interface SocksDestination {
   /** Instead of looking it up here. */
   readonly addresses?: readonly SocketAddress[] | null
   readonly nameMaxAgeMs?: number
+  readonly nameSource?: NameSource | null
 }
 
 export type SocksEngine = Pick<Host, 'kernel' | 'scratch' | 'facility'>
@@ -70,11 +72,11 @@ export class SocksFilter extends ProxyHandshake {
   }
 
   #resolve(now: number): FilterStatus {
-    const { kind, host, addresses, nameMaxAgeMs } = this.#destination
+    const { kind, host, addresses, nameMaxAgeMs, nameSource } = this.#destination
     const family = kind === 'socks4' ? Family.IPV4 : (this.#destination.family ?? null)
     if (addresses) return this.#choose(addresses, family)
     const names = this.#socksEngine.facility(nameService)
-    this.#lookup ??= names.lookup(host, family, this.#task, now, nameMaxAgeMs)
+    this.#lookup ??= names.lookup(host, family, this.#task, now, nameMaxAgeMs, nameSource)
     const lookup = this.#lookup
     // Run without an answer: the caller may not know what is ready, so the answer may be there all the same.
     if (lookup.state === 'pending') {
