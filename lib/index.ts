@@ -18,7 +18,6 @@ export { Form, type PartOptions } from './client/form.ts'
 export type { HstsEntry } from './client/hsts-file.ts'
 export { HstsStore, type HstsStoreOptions } from './client/hsts-store.ts'
 export type { HttpOptions } from './client/http-options.ts'
-export { type Message, Multi, type MultiOptions } from './client/multi.ts'
 export { exportTlsSessions, importTlsSessions, type TlsSessionRecord } from './client/tls-session-records.ts'
 export { type Direction, Transfer } from './client/transfer.ts'
 export type { TransferInfo } from './client/transfer-info.ts'
@@ -28,9 +27,9 @@ export type {
   ResponseHead,
   TransferOptions,
 } from './client/transfer-options.ts'
-export type { WebSocketHandle, WebSocketSendOptions } from './client/websocket-handle.ts'
 export type { WebSocketOptions } from './client/websocket-options.ts'
 export type { PeerCertificate } from './connection/peer-certificate.ts'
+export type { WebSocketHandle, WebSocketSendOptions } from './connection/websocket-handle.ts'
 export type { WebSocketFrame, WebSocketFrameType, WebSocketMessage } from './connection/websocket-message.ts'
 export type { WebSocketType } from './connection/websocket-sender.ts'
 export type { WebSocketState } from './connection/websocket-session.ts'
@@ -44,13 +43,17 @@ export { request } from './request/request.ts'
 export type { RequestOptions } from './request/request-options.ts'
 export { Response } from './request/response.ts'
 export type { BodyPieces } from './request/upload-source.ts'
+export type { ListenHandle, ListenOptions } from './server/listen-options.ts'
+export { type AcceptError, type AcceptErrorFunction, type AcceptFunction, Listener } from './server/listener.ts'
 export { type Clock, systemClock } from './sys/clock.ts'
 export {
   BATCH_STRIDE,
   type ErrnoName,
   type ErrnoTable,
   Family,
+  type FileIdentity,
   type Kernel,
+  type PeerCredentials,
   POLL_STRIDE,
   type RegisteredBuffer,
   SEGMENT_STRIDE,
@@ -62,4 +65,5 @@ export type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from 
 export { Interest, Readiness, SOCKET_TIMEOUT, WOULD_BLOCK } from './sys/readiness.ts'
 export type { Resolver, ResolverAnswer } from './sys/resolver.ts'
 export type { TlsDescription, TlsProvider } from './sys/tls.ts'
+export { type Message, Multi, type MultiOptions, type MultiSubject } from './typed-multi.ts'
 export type { HeaderList, HeaderPairs, HeaderRecord } from './wire/http1/header-list.ts'

@@ -15,7 +15,7 @@ import { TransferInfo } from './transfer-info.ts'
 import { TransferMachine } from './transfer-machine.ts'
 import type { TransferOptions } from './transfer-options.ts'
 import { type TransferSettings, transferSettings } from './transfer-settings.ts'
-import { WebSocketHandle } from './websocket-handle.ts'
+import { WebSocketHandle } from '../connection/websocket-handle.ts'
 
 /** Which direction to pause or resume; default 'both'. */
 export type Direction = 'receive' | 'send' | 'both'

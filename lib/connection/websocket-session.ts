@@ -111,6 +111,11 @@ export class WebSocketSession {
     return this.#stream !== undefined && this.state !== 'closed'
   }
 
+  /** The peer broke the rules and was told so. */
+  get refused(): boolean {
+    return this.#fault !== null
+  }
+
   get #maySend(): boolean {
     return !this.#closeSent && this.state !== 'closed' && this.#sendResult === 0
   }

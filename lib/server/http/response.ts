@@ -5,6 +5,7 @@
  */
 import type { PAUSE } from '../../base/pause.ts'
 import type { HeaderList, HeaderPairs } from '../../wire/http1/header-list.ts'
+import type { Upgrade } from './upgrade.ts'
 
 export type HttpResponseHeaders =
   | HeaderList
@@ -70,4 +71,9 @@ export interface HttpResponse {
   readonly body?: HttpResponseBody | null
   /** Sent behind a chunked body, asked for when that has ended; left out where there is none. */
   readonly trailers?: HttpResponseHeaders | (() => HttpResponseHeaders)
+  /**
+   * With 101, or 2xx to CONNECT: once the head is with the system the connection belongs to another protocol. Such a
+   * response has no body, and its Connection field says so.
+   */
+  readonly upgrade?: Upgrade
 }

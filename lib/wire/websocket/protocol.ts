@@ -9,6 +9,7 @@ export type Opcode = (typeof Opcode)[keyof typeof Opcode]
 /** Close codes that this library sends or reports by itself (RFC 6455 §7.4.1). */
 export const CloseCode = {
   NORMAL: 1000,
+  GOING_AWAY: 1001,
   PROTOCOL_ERROR: 1002,
   /** A close frame without a code. Never on the wire. */
   NO_STATUS: 1005,
