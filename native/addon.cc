@@ -46,6 +46,7 @@ constexpr struct {
     {"peek", Peek},
     {"send", Send},
     {"sendBytes", SendBytes},
+    {"sendPieces", SendPieces},
     {"read", Read},
     {"write", Write},
     {"writev", Writev},

@@ -2,6 +2,8 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
+
 #include "call.h"
 #include "verbs.h"
 
@@ -13,6 +15,24 @@ namespace {
 constexpr size_t kSegmentStride = 3;
 // IOV_MAX of every system we know.
 constexpr int32_t kSegmentsMax = 1024;
+
+// More than ever wait in practice; the rest goes with the next call.
+constexpr int32_t kPiecesMax = 64;
+
+bool PieceAt(napi_env env, napi_value pieces, uint32_t index, Span* span) {
+  napi_value piece;
+  napi_typedarray_type type;
+  void* data;
+  if (napi_get_element(env, pieces, index, &piece) == napi_ok &&
+      napi_get_typedarray_info(env, piece, &type, &span->length, &data, nullptr, nullptr) ==
+          napi_ok &&
+      type == napi_uint8_array) {
+    span->bytes = static_cast<uint8_t*>(data);
+    return true;
+  }
+  ThrowTypeError(env, "pieces", "must be an array of Uint8Arrays");
+  return false;
+}
 
 // (fd, bufferId, offset, length)
 template <TransferOperation kOperation>
@@ -64,6 +84,36 @@ napi_value SendBytes(napi_env env, napi_callback_info info) {
   // The data of an empty array may be null, to which nothing may be added.
   uint8_t* bytes = wanted == 0 ? nullptr : static_cast<uint8_t*>(data) + first;
   return call.Result(SendBytesOf(call.state(), fd, {bytes, wanted}));
+}
+
+// sendPieces(fd, pieces, first, sent)
+napi_value SendPieces(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  int fd;
+  int32_t first, sent;
+  uint32_t length;
+  if (!call.Fd(0, &fd)) return nullptr;
+  if (napi_get_array_length(env, call.value(1), &length) != napi_ok) {
+    ThrowTypeError(env, "pieces", "must be an array of Uint8Arrays");
+    return nullptr;
+  }
+  if (!call.Integer(2, "first", &first, 0) || !call.Integer(3, "sent", &sent, 0)) return nullptr;
+  iovec segments[kPiecesMax];
+  int32_t count = 0;
+  size_t total = 0;
+  for (auto index = static_cast<uint32_t>(first); index < length && count < kPiecesMax; ++index) {
+    Span span;
+    if (!PieceAt(env, call.value(1), index, &span)) return nullptr;
+    auto skipped = count == 0 ? static_cast<size_t>(sent) : 0;
+    if (skipped > span.length) return call.OutOfRange("sent", "is more than the first piece has");
+    // What goes beyond waits for the next call.
+    size_t size = std::min(span.length - skipped, static_cast<size_t>(INT32_MAX) - total);
+    // The data of an empty array may be null, to which nothing may be added.
+    segments[count++] = {size == 0 ? nullptr : span.bytes + skipped, size};
+    total += size;
+  }
+  if (!call.state().Owns(fd)) return call.Result(-EBADF);
+  return call.Result(SendSegments(call.state(), fd, segments, count));
 }
 
 // writev(fd, segments, count)

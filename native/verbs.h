@@ -20,7 +20,7 @@ Verb PeerCredentials, SetMode, SetPathMode, FileIdentity, Unlink, LockFile;
 // option.cc
 Verb SetOption, GetOption;
 // transfer.cc
-Verb Recv, Peek, Send, SendBytes, Read, Write, Writev;
+Verb Recv, Peek, Send, SendBytes, SendPieces, Read, Write, Writev;
 // sendfile.cc
 Verb SendFile;
 // batch.cc

@@ -97,6 +97,15 @@ export class SocketFilter implements Filter {
     return this.#kernel.sendBytes(this.#fd, bytes, offset, length)
   }
 
+  sendPieces(pieces: readonly Uint8Array[], first: number, sent: number): number {
+    return this.#kernel.sendPieces(this.#fd, pieces, first, sent)
+  }
+
+  /** A part of a regular file, which never passes through JavaScript. */
+  sendFile(fileFd: number, position: number, length: number): number {
+    return this.#kernel.sendfile(this.#fd, fileFd, position, length)
+  }
+
   shutdownWrite(): number {
     return this.#kernel.shutdownWrite(this.#fd)
   }

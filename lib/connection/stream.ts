@@ -87,8 +87,9 @@ export class ByteStream {
 
   /** The first pieces from `first` on, `sent` bytes of that one left out; the socket takes many of them in one call. */
   sendPieces(pieces: readonly Uint8Array[], first: number, sent: number): number {
+    if (this.#top === this.socket) return this.socket.sendPieces(pieces, first, sent)
     const piece = pieces[first] as Uint8Array
-    return this.sendBytes(piece, sent, piece.length - sent)
+    return this.#top.sendBytes(piece, sent, piece.length - sent)
   }
 
   /** Nothing but a socket: bytes of a file may go past us. */

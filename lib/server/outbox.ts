@@ -11,6 +11,8 @@ import type { ConnectionMachine } from './connection-machine.ts'
 const OUTPUT_BYTES = 64 * 1024
 /** A piece up to this size is copied: a gathered send costs about as much as the copy. */
 const COPIED_BYTES_MAX = 16 * 1024
+/** Offsets into a piece are 32-bit integers below us. */
+const PIECE_BYTES_MAX = 2 ** 30
 /** Sends of one flush, so that a fast receiver does not starve the other machines. */
 const SENDS_PER_FLUSH = 16
 /** Below it a loop writes text sooner than a call. */
@@ -204,7 +206,9 @@ export class Outbox {
     if (bytes.length === 0) return
     if (this.#composed > 0) this.spill()
     this.#queue ??= []
-    this.#queue.push(bytes)
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) {
+      this.#queue.push(bytes.length <= PIECE_BYTES_MAX ? bytes : bytes.subarray(at, at + PIECE_BYTES_MAX))
+    }
     this.#queued += bytes.length
   }
 }

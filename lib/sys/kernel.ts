@@ -158,6 +158,11 @@ export interface Kernel {
   send(fd: number, bufferId: number, offset: number, length: number): number
   /** As send, from any bytes: for large bodies that need no copy into a registered buffer. */
   sendBytes(fd: number, bytes: Uint8Array, offset: number, length: number): number
+  /**
+   * As sendBytes, from several pieces in one call: those from `first` on, without the `sent` bytes of that one that are
+   * gone already. At most 64 of them; the result may end inside any.
+   */
+  sendPieces(fd: number, pieces: readonly Uint8Array[], first: number, sent: number): number
   read(fd: number, bufferId: number, offset: number, length: number): number
   write(fd: number, bufferId: number, offset: number, length: number): number
   /** Gathered send of `count` segments ([buffer id, offset, length] each, at most 1024). */

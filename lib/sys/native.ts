@@ -160,6 +160,7 @@ export const kernel: Kernel = {
   peek: addon.peek,
   send: addon.send,
   sendBytes: addon.sendBytes,
+  sendPieces: addon.sendPieces,
   read: addon.read,
   write: addon.write,
   writev: addon.writev,

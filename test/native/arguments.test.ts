@@ -35,7 +35,7 @@ const fours = new Int32Array(8)
 const threes = new Int32Array(6)
 
 /** Valid arguments of every verb, apart from the descriptor, which is nobody's. The kind says how to spoil each. */
-type Kind = 'integer' | 'string' | 'int32' | 'bytes' | 'timeout' | 'position'
+type Kind = 'integer' | 'string' | 'int32' | 'bytes' | 'pieces' | 'timeout' | 'position'
 const SIGNATURES: Record<Exclude<VerbName, 'openWakeup'>, Array<[Kind, unknown]>> = {
   allocate: [['integer', 1]],
   release: [['integer', 1]],
@@ -64,6 +64,7 @@ const SIGNATURES: Record<Exclude<VerbName, 'openWakeup'>, Array<[Kind, unknown]>
   peek: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   send: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   sendBytes: [['integer', -1], ['bytes', bytes], ['integer', 0], ['integer', 1]],
+  sendPieces: [['integer', -1], ['pieces', [bytes, bytes]], ['integer', 0], ['integer', 0]],
   read: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   write: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   writev: [['integer', -1], ['int32', threes], ['integer', 0]],
@@ -86,6 +87,7 @@ const WRONG_TYPES: Record<Kind, unknown[]> = {
   string: NOT_STRINGS,
   int32: [...NOT_ARRAYS, new Uint8Array(32)],
   bytes: [...NOT_ARRAYS, new Int32Array(16), new Int8Array(16)],
+  pieces: [undefined, null, 1, 'text', {}, bytes, [1], [bytes, 'text'], [new Int32Array(4)]],
 }
 const WRONG_VALUES: Partial<Record<Kind, unknown[]>> = {
   integer: NOT_INTEGERS,
@@ -151,6 +153,20 @@ describe('bounds', () => {
     expect(kernel.sendBytes(fd, view, 60, 4)).toBe(4)
     expect(kernel.sendBytes(fd, new Uint8Array(0), 0, 0)).toBe(0)
     expect(recvText(peer)).toBe('AAAA')
+    closeAll(fd, peer)
+  })
+
+  it('of sendPieces are those of the pieces, of which 64 go at once', () => {
+    const [fd, peer] = openPair()
+    const pieces = Array.from({ length: 100 }, (_, index) => Buffer.from([65 + (index % 26), 97]))
+    expect(() => kernel.sendPieces(fd, pieces, 0, 3)).toThrow(RangeError)
+    expect(() => kernel.sendPieces(fd, pieces, -1, 0)).toThrow(RangeError)
+    expect(kernel.sendPieces(fd, pieces, 0, 1)).toBe(127)
+    expect(recvText(peer)).toBe(Buffer.concat(pieces.slice(0, 64)).toString().slice(1))
+    expect(kernel.sendPieces(fd, pieces, 98, 0)).toBe(4)
+    expect(recvText(peer)).toBe('UaVa')
+    expect(kernel.sendPieces(fd, [new Uint8Array(0), bytes.subarray(0, 0)], 0, 0)).toBe(0)
+    expect(kernel.sendPieces(fd, pieces, 100, 0)).toBe(0)
     closeAll(fd, peer)
   })
 

@@ -34,6 +34,7 @@ export const PLAUSIBLE: Readonly<Record<string, readonly ErrnoName[]>> = {
   read: BROKEN,
   send: BROKEN_WRITE,
   sendBytes: BROKEN_WRITE,
+  sendPieces: BROKEN_WRITE,
   write: BROKEN_WRITE,
   writev: BROKEN_WRITE,
   sendfile: ['EPIPE', 'ECONNRESET', 'EIO', 'EINVAL'],

@@ -1,5 +1,5 @@
 /** Files of the simulation: bytes by path, open ones as descriptors of its kernel, so that sendfile finds them. */
-import type { Files, FileStatus } from '../../lib/sys/files.ts'
+import type { FileStatus, Files } from '../../lib/sys/files.ts'
 import type { SimKernel } from './kernel.ts'
 import { fail, RegularFile } from './open-file.ts'
 

@@ -32,6 +32,7 @@ const INTERNET_OPTIONS: ReadonlySet<number> = new Set([
   SocketOption.CORK,
 ])
 const SEGMENTS_MOST = 1024
+const PIECES_MOST = 64
 
 export class SimKernel extends KernelCore implements Kernel {
   pipe(pair: Int32Array): number {
@@ -210,6 +211,16 @@ export class SimKernel extends KernelCore implements Kernel {
       throw new RangeError('offset, length: reach outside the bytes')
     }
     return this.#give('sendBytes', fd, bytes.subarray(offset, offset + length))
+  }
+
+  sendPieces(fd: number, pieces: readonly Uint8Array[], first: number, sent: number): number {
+    const wanted = pieces.slice(first, first + PIECES_MOST)
+    const bytes = Buffer.concat(wanted)
+    if (first < 0 || sent < 0 || sent > (wanted[0]?.length ?? 0)) {
+      this.violate(`sendPieces from ${first} without ${sent} of ${pieces.length} pieces`)
+      throw new RangeError('sent: is more than the first piece has')
+    }
+    return this.#give('sendPieces', fd, bytes.subarray(sent))
   }
 
   write(fd: number, bufferId: number, offset: number, length: number): number {

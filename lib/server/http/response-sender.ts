@@ -142,12 +142,12 @@ export class ResponseSender implements SourceOwner {
   }
 
   /** 100 to 199, before the response: 100 Continue, 103 Early Hints, 101 of an upgrade. Throws as `start`. */
-  informational(status: number, headers?: HttpResponseHeaders): void {
+  informational(status: number, headers: HttpResponseHeaders | null = null): void {
     const { fields } = this.#tools
     if (!(Number.isInteger(status) && status >= 100 && status <= 199)) {
       throw new RangeError(`option status must be a whole number from 100 to 199, not ${status}`)
     }
-    fields.read('headers', headers)
+    fields.read('headers', headers ?? undefined)
     const connection = fields.connection === '' ? '' : `Connection: ${fields.connection}\r\n`
     this.#outbox.text(`${statusLine(status, undefined)}${fields.lines}${connection}\r\n`)
   }

@@ -15,6 +15,7 @@ import { Family } from '../../../lib/sys/kernel.ts'
 import { Interest } from '../../../lib/sys/readiness.ts'
 import { SimClock } from '../../sim/clock.ts'
 import { drawFaults, type Faults, NO_FAULTS } from '../../sim/faults.ts'
+import { SimFiles } from '../../sim/files.ts'
 import { SimKernel } from '../../sim/kernel.ts'
 import { SimPoller } from '../../sim/poller.ts'
 import { SimResolver } from '../../sim/resolver.ts'
@@ -96,6 +97,7 @@ class Rig {
     this.engine = new Engine({
       kernel: this.kernel,
       clock: new SimClock(this.world),
+      files: new SimFiles(this.kernel),
       createResolver: () => this.resolver,
       openTls: () => {
         throw new Error('no TLS here')

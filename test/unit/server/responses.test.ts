@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { PAUSE } from '../../../lib/index.ts'
+import { PAUSE } from '../../../lib/base/pause.ts'
 import type { HttpResponse } from '../../../lib/server/http/response.ts'
 import { simulate } from '../../sim/simulation.ts'
 import { type AnswerFunction, ResponseBench, type ResponseBenchOptions } from '../../support/response-bench.ts'
