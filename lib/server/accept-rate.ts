@@ -1,0 +1,32 @@
+/**
+ * How many connections a second are taken, with a burst after a pause: a token bucket kept as one number, the moment at
+ * which it would be full again, so that threads can share it one day. Needs no timer of its own.
+ */
+export interface Rate {
+  /** Least ms between two connections, on average. */
+  readonly minIntervalMs: number
+  /** How many may come at once after a pause; 1: never two within the interval. */
+  readonly burst: number
+}
+
+export class AcceptRate {
+  #fullAt = Number.NEGATIVE_INFINITY
+
+  /** Takes one when there is one. */
+  take(rate: Rate, now: number): boolean {
+    if (this.nextAt(rate) > now) return false
+    this.#fullAt = Math.max(this.#fullAt, now) + rate.minIntervalMs
+    return true
+  }
+
+  /** When there is one; in the past when there is one now. */
+  nextAt(rate: Rate): number {
+    return this.#fullAt - (rate.burst - 1) * rate.minIntervalMs
+  }
+
+  /** How many could be taken now. */
+  available(rate: Rate, now: number): number {
+    const owed = Math.max(this.#fullAt - now, 0)
+    return Math.max(Math.floor(rate.burst - owed / rate.minIntervalMs), this.nextAt(rate) <= now ? 1 : 0)
+  }
+}

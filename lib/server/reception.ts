@@ -1,0 +1,203 @@
+/**
+ * Where connections come in and leave: accepted or adopted descriptors pass admission and become connections, or are
+ * turned away and reported once they are closed. It is the book of the server's connections, as these see it.
+ */
+import type { SystemError } from '../base/errors.ts'
+import { SocketFilter } from '../connection/socket-filter.ts'
+import { ByteStream } from '../connection/stream.ts'
+import type { Host } from '../multi/host.ts'
+import { type SocketAddress, SocketOption } from '../sys/kernel.ts'
+import { Admission, DROP_REASONS, type DropReason, type Policy, type Rejection } from './admission.ts'
+import { type ByteSettings, HIGH_WATER_MARK } from './byte-driver.ts'
+import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
+import { Connection, type ConnectionBook, machineOf } from './connection.ts'
+import type { ConnectionMachine } from './connection-machine.ts'
+import { ConnectionRegistry } from './connection-registry.ts'
+import type { Driver } from './driver.ts'
+import type { AcceptSink } from './listener-machine.ts'
+import { rejectWithBytes } from './rejected-peer.ts'
+import type { EventDesk } from './server-events.ts'
+import type { ServerSettings } from './server-options.ts'
+
+/** The server, as its reception sees it. */
+export interface ReceptionOwner {
+  /** How peers are turned away while the server takes nobody; null when it does. */
+  readonly turnsAway: Rejection | null
+  /** How many the strategy has room for; 0 while somebody is in `exclusive`. */
+  room(): number
+  createDriver(connection: Connection, machine: ConnectionMachine): Driver
+  /** A connection was made. */
+  came(machine: ConnectionMachine): void
+  /** A connection has left. */
+  left(): void
+  /** The rate lets nobody in before. */
+  restUntil(deadline: number): void
+  faulted(): void
+}
+
+/** Connections looked at for one that could make room. */
+const EVICTION_LOOKS_MAX = 256
+
+export class Reception implements AcceptSink, ConnectionBook {
+  readonly admission: Admission
+  readonly registry: ConnectionRegistry = new ConnectionRegistry()
+  readonly dropped: Record<DropReason, number> = zeroes(DROP_REASONS)
+  readonly endings: Record<CloseReason, number> = zeroes(CLOSE_REASONS)
+  admitted = 0
+  bytesRead = 0
+  bytesWritten = 0
+  acceptErrors = 0
+  readonly lingerMs: number
+  readonly bytes: ByteSettings
+  readonly #host: Host
+  readonly #settings: ServerSettings
+  readonly #events: EventDesk
+  readonly #owner: ReceptionOwner
+
+  constructor(host: Host, settings: ServerSettings, events: EventDesk, owner: ReceptionOwner) {
+    this.#host = host
+    this.#settings = settings
+    this.#events = events
+    this.#owner = owner
+    this.admission = new Admission({ ...settings, policy: this.#guarded(settings.policy) })
+    const { lingerMs, idleMs, writeStallMs } = settings.timeouts
+    this.lingerMs = lingerMs
+    this.bytes = { idleMs, writeStallMs, highWaterMark: HIGH_WATER_MARK }
+  }
+
+  // What listeners ask for
+
+  room(): number {
+    const { now } = this.#host
+    const { admission } = this
+    const room = Math.min(admission.room(now), this.#owner.room())
+    if (room > 0) return room
+    const restUntil = admission.roomAt(now)
+    if (restUntil !== Number.POSITIVE_INFINITY) this.#owner.restUntil(restUntil)
+    else if (this.#settings.evictIdle && this.#idlest() !== null) return 1
+    return 0
+  }
+
+  accepted(fd: number, generation: number): void {
+    const peer = this.#host.kernel.peerAddress(fd)
+    if (typeof peer === 'number') {
+      this.#host.closeFd(fd, generation)
+      this.#drop('gone', null)
+      return
+    }
+    const refused = this.#refusalOf(peer)
+    if (refused === null) this.#welcome(fd, generation, peer)
+    else this.#turnAway(fd, generation, peer, refused)
+  }
+
+  failed(error: SystemError, retryInMs: number, fatal: boolean): void {
+    this.acceptErrors++
+    if (fatal) this.#owner.faulted()
+    this.#events.acceptFailed(error, retryInMs, fatal)
+  }
+
+  /** An adopted descriptor: in, or closed with the reason. */
+  adopt(fd: number, generation: number, peer: SocketAddress, _head: Uint8Array | null): Connection | DropReason {
+    const refused = this.#refusalOf(peer)
+    if (refused === null) return this.#welcome(fd, generation, peer)
+    this.#turnAway(fd, generation, peer, refused)
+    return refused
+  }
+
+  // What connections ask for
+
+  beginDriver(connection: Connection, machine: ConnectionMachine): Driver {
+    return this.#owner.createDriver(connection, machine)
+  }
+
+  ended(connection: Connection, reason: CloseReason, error: Error | null): void {
+    if (!this.registry.remove(connection)) return
+    if (connection.peer !== null) this.admission.release(connection.peer)
+    this.endings[reason]++
+    this.bytesRead += connection.bytesRead
+    this.bytesWritten += connection.bytesWritten
+    this.#events.disconnect(connection, reason, error)
+    this.#owner.left()
+  }
+
+  threw(connection: Connection, error: unknown): void {
+    this.#events.threw('callback', error, connection)
+  }
+
+  rename(connection: Connection, name: string): void {
+    this.registry.rename(connection, name)
+  }
+
+  /** The cheap steps first; a place is taken when it is null. */
+  #refusalOf(peer: SocketAddress): DropReason | null {
+    const { admission } = this
+    if (this.#owner.turnsAway !== null) return 'suspended'
+    if (this.#settings.evictIdle && admission.isFull) this.#evict()
+    return admission.admit(peer, this.#host.now)
+  }
+
+  #welcome(fd: number, generation: number, peer: SocketAddress): Connection {
+    const host = this.#host
+    const stream = new ByteStream(host, new SocketFilter(host, fd, generation, peer), host.now)
+    const connection = new Connection(host, stream, this)
+    this.admitted++
+    this.registry.add(connection)
+    if (!this.#events.accept(connection)) machineOf(connection).reset('aborted')
+    this.#owner.came(machineOf(connection))
+    return connection
+  }
+
+  #turnAway(fd: number, generation: number, peer: SocketAddress, reason: DropReason): void {
+    const host = this.#host
+    const rejection = this.#rejectionFor(reason)
+    if (typeof rejection !== 'string') rejectWithBytes(host, fd, generation, rejection)
+    else {
+      if (rejection === 'reset') host.kernel.setOption(fd, SocketOption.LINGER, 0)
+      host.closeFd(fd, generation)
+    }
+    this.#drop(reason, peer)
+  }
+
+  /** A policy that throws lets nobody in. */
+  #guarded(policy: Policy | null): Policy | null {
+    if (policy === null) return null
+    return (peer) => {
+      try {
+        return policy(peer)
+      } catch (thrown) {
+        this.#events.threw('policy', thrown)
+        return false
+      }
+    }
+  }
+
+  #rejectionFor(reason: DropReason): Rejection {
+    const { rejection } = this.#settings
+    if (reason === 'suspended') return this.#owner.turnsAway ?? rejection
+    return (reason === 'policy' ? this.admission.policyRejection : null) ?? rejection
+  }
+
+  #drop(reason: DropReason, peer: SocketAddress | null): void {
+    this.dropped[reason]++
+    this.#events.drop(reason, peer)
+  }
+
+  #evict(): void {
+    const idlest = this.#idlest()
+    if (idlest !== null) machineOf(idlest).fail('policy', null)
+  }
+
+  /** The oldest connection on which nothing is under way. */
+  #idlest(): Connection | null {
+    let looks = 0
+    for (const connection of this.registry.values()) {
+      if (machineOf(connection).driver?.idle === true) return connection
+      if (++looks === EVICTION_LOOKS_MAX) break
+    }
+    return null
+  }
+}
+
+function zeroes<Key extends string>(keys: readonly Key[]): Record<Key, number> {
+  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<Key, number>
+}

@@ -1,0 +1,22 @@
+/**
+ * What a verb of a server answers when it cannot be done: `code` says why. Wrong options are TypeErrors and RangeErrors,
+ * what the system answers is a SystemError.
+ */
+export const SERVER_ERROR_CODES = [
+  /** The server is not in a state in which this can be done. */
+  'WRONG_STATE',
+  /** Admission turned the descriptor away; it was closed. */
+  'REFUSED',
+  /** It was not done in the time that was given. */
+  'TIMEOUT',
+] as const
+export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number]
+
+export class ServerError extends Error {
+  readonly code: ServerErrorCode
+  constructor(code: ServerErrorCode, message: string) {
+    super(message)
+    this.name = 'ServerError'
+    this.code = code
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * One of a server's listening sockets: where it listens, and whether it takes anybody. It belongs to the server, which
+ * opens and closes it; switching it off and on is the program's right.
+ */
+import type { SystemError } from '../base/errors.ts'
+import type { Host } from '../multi/host.ts'
+import type { SocketAddress } from '../sys/kernel.ts'
+import type { ListenHandle, ListenSettings } from './listen-options.ts'
+import { openListenSocket } from './listen-socket.ts'
+import { type AcceptSink, ListenerMachine } from './listener-machine.ts'
+import { withinEngine } from './within-engine.ts'
+
+/** Connections taken out of a queue before it is closed: more than any queue holds. */
+const QUEUE_MOST = 65_536
+
+export class ServerListener {
+  readonly name: string
+  readonly #host: Host
+  readonly #settings: ListenSettings
+  readonly #sink: AcceptSink & object
+  #machine: ListenerMachine
+  /** The program's wish; the server's own pauses come on top. */
+  #isWanted: boolean
+  #isHeld = false
+
+  /** @internal */
+  static open(host: Host, settings: ListenSettings, sink: AcceptSink & object): ServerListener | SystemError {
+    const socket = openListenSocket(host, settings)
+    if (!('fd' in socket)) return socket
+    return new ServerListener(host, settings, sink, new ListenerMachine(host, socket, sink, settings))
+  }
+
+  /** @internal */
+  private constructor(host: Host, settings: ListenSettings, sink: AcceptSink & object, machine: ListenerMachine) {
+    this.#host = host
+    this.#settings = settings
+    this.#sink = sink
+    this.#machine = machine
+    this.#isWanted = settings.enabled
+    this.name = settings.name
+  }
+
+  /** With the port that the system chose. */
+  get address(): SocketAddress {
+    return this.#machine.address
+  }
+
+  /** -1 once closed. */
+  get fd(): number {
+    return this.#machine.fd
+  }
+
+  get enabled(): boolean {
+    return this.#machine.enabled
+  }
+
+  /** Takes connections again, if the server does. Legal inside callbacks. */
+  enable(): void {
+    this.#isWanted = true
+    this.#apply('enable')
+  }
+
+  /** Peers wait in the queue of the kernel. Legal inside callbacks; no further connection comes. */
+  disable(): void {
+    this.#isWanted = false
+    this.#apply('disable')
+  }
+
+  /** @internal The server takes nobody for now. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld
+    this.#apply('hold')
+  }
+
+  /** @internal There may be room again. */
+  wake(): void {
+    this.#machine.wake()
+  }
+
+  /** @internal Takes what waits in the queue, so that closing resets nobody. */
+  emptyQueue(): void {
+    const { kernel } = this.#host
+    const { ECONNABORTED, EINTR } = kernel.errno
+    for (let count = 0; count < QUEUE_MOST && this.fd >= 0; count++) {
+      const accepted = kernel.accept(this.fd)
+      if (accepted >= 0) this.#sink.accepted(accepted, kernel.generation(accepted), this.#machine)
+      else if (accepted !== -ECONNABORTED && accepted !== -EINTR) return
+    }
+  }
+
+  /** @internal */
+  close(): void {
+    this.#machine.close()
+  }
+
+  /** @internal */
+  release(): ListenHandle {
+    return this.#machine.release()
+  }
+
+  /** @internal Closes and opens anew, at the port that it had. */
+  reopen(): SystemError | null {
+    const { address } = this.#machine
+    const { target } = this.#settings
+    if (target.kind === 'fd') return null
+    this.close()
+    const settings: ListenSettings =
+      target.kind === 'unix' ? this.#settings : { ...this.#settings, target: { ...target, address, fallback: null } }
+    const socket = openListenSocket(this.#host, settings)
+    if (!('fd' in socket)) return socket
+    this.#machine = new ListenerMachine(this.#host, socket, this.#sink, settings)
+    this.#apply('reopen')
+    return null
+  }
+
+  #apply(name: string): void {
+    withinEngine(this.#host, name, () => {
+      if (this.#isWanted && !this.#isHeld) this.#machine.enable()
+      else this.#machine.disable()
+    })
+  }
+}
