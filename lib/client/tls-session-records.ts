@@ -6,8 +6,7 @@
 import { MultiError } from '../base/errors.ts'
 import { isObject, isText, wrongType } from '../base/options.ts'
 import { type TlsService, tlsService } from '../connection/tls-service.ts'
-import { Multi as AnyMulti, engineOf } from '../multi/multi.ts'
-import type { Multi } from './multi.ts'
+import { engineOf, Multi } from '../multi/multi.ts'
 
 export interface TlsSessionRecord {
   /** Whom the session was made with and by which options: it serves transfers of the same TLS options only. */
@@ -17,7 +16,7 @@ export interface TlsSessionRecord {
 }
 
 /** Every session that the Multi keeps now, the oldest first; it keeps them. */
-export function exportTlsSessions(multi: Multi): TlsSessionRecord[] {
+export function exportTlsSessions(multi: Multi<object>): TlsSessionRecord[] {
   const { provider, sessions } = serviceOf('exportTlsSessions', multi)
   const records: TlsSessionRecord[] = []
   if (provider === null) return records
@@ -29,7 +28,7 @@ export function exportTlsSessions(multi: Multi): TlsSessionRecord[] {
  * Adds sessions to those that the Multi keeps, and returns how many it took: data that is no session is passed over.
  * A session of TLS 1.3 should be given to one Multi only, since it is meant to be used once.
  */
-export function importTlsSessions(multi: Multi, records: readonly TlsSessionRecord[]): number {
+export function importTlsSessions(multi: Multi<object>, records: readonly TlsSessionRecord[]): number {
   const { provider, sessions } = serviceOf('importTlsSessions', multi)
   if (!Array.isArray(records)) throw wrongType('records', 'an array of { key, data }', records)
   for (const [index, record] of records.entries()) checkRecord(`records[${index}]`, record)
@@ -43,8 +42,8 @@ export function importTlsSessions(multi: Multi, records: readonly TlsSessionReco
   return taken
 }
 
-function serviceOf(name: string, multi: Multi): TlsService {
-  if (!(multi instanceof AnyMulti)) throw wrongType('multi', 'a Multi', multi)
+function serviceOf(name: string, multi: Multi<object>): TlsService {
+  if (!(multi instanceof Multi)) throw wrongType('multi', 'a Multi', multi)
   const engine = engineOf(multi)
   if (engine.closed) throw new MultiError('BAD_HANDLE', `${name}: this Multi is closed`)
   return engine.facility(tlsService)

@@ -9,7 +9,7 @@ import type { Host } from '../multi/host.ts'
 import type { Multi } from '../multi/multi.ts'
 import { ended, release } from '../multi/subject.ts'
 
-export type AnyMulti = Multi<Transfer>
+export type AnyMulti = Multi<Transfer, object>
 
 export interface TransferOwner {
   /** It came to its end, on the engine's stack. null: all is well. */

@@ -82,10 +82,12 @@ function openInternet(
 function setInternetOptions(kernel: Kernel, fd: number, target: InternetTarget, family: Family): Refusal | null {
   const set = (option: SocketOption, value: number): Refusal | null =>
     step('setsockopt', kernel.setOption(fd, option, value))
-  let refusal = target.reuseAddress ? set(SocketOption.REUSE_ADDRESS, 1) : null
-  if (family === Family.IPV6) refusal ??= set(SocketOption.V6_ONLY, target.ipv6Only ? 1 : 0)
+  let refusal: Refusal | null = null
+  if (family === Family.IPV6) refusal = set(SocketOption.V6_ONLY, target.ipv6Only ? 1 : 0)
   if (target.reusePort) refusal ??= set(SocketOption.REUSE_PORT, 1)
   if (refusal !== null) return refusal
+  // Refused, bind still says whether the address is free.
+  if (target.reuseAddress) kernel.setOption(fd, SocketOption.REUSE_ADDRESS, 1)
   // These make things faster where they exist, and change nothing else.
   if (target.deferAccept > 0) kernel.setOption(fd, SocketOption.DEFER_ACCEPT, target.deferAccept)
   if (target.fastOpen > 0) kernel.setOption(fd, SocketOption.FAST_OPEN, target.fastOpen)

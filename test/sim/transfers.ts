@@ -3,12 +3,12 @@
  * the network does. What arrives must be a beginning of what the origin sent, and all of it when the code is 0.
  */
 import { expect } from 'vitest'
-import type { MultiOptions } from '../../lib/client/multi.ts'
 import { Transfer } from '../../lib/client/transfer.ts'
 import type { TransferOptions } from '../../lib/client/transfer-options.ts'
 import { Multi } from '../../lib/multi/multi.ts'
 import type { Clock } from '../../lib/sys/clock.ts'
 import type { Kernel } from '../../lib/sys/kernel.ts'
+import type { MultiOptions } from '../../lib/typed-multi.ts'
 import { type DrivenMulti, drawFuzz } from '../support/fuzzed-loop.ts'
 import { attachLoop } from './loop.ts'
 import { originBody, originBytes } from './origin.ts'

@@ -12,6 +12,7 @@ import {
   MultiError,
   type MultiOptions,
   type MultiStats,
+  type MultiSubject,
   type NodeLoopAttachment,
   PAUSE,
   Poller,
@@ -45,7 +46,7 @@ export function multiOptions(clock: Clock, itsKernel: Kernel, resolver: Resolver
       same<typeof fd, number>(true)
       same<typeof interest, number>(true)
       same<typeof socketData, unknown>(true)
-      same<typeof subject, Transfer | null>(true)
+      same<typeof subject, MultiSubject | null>(true)
     },
     timerFunction(timeoutMs) {
       same<typeof timeoutMs, number>(true)
