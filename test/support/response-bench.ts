@@ -3,7 +3,7 @@
  * the peer is a plain descriptor of the same kernel. Runs on the real kernel and on a simulated one.
  */
 
-import { Multi, type MultiOptions } from '../../lib/client/multi.ts'
+import { Multi, type MultiOptions } from '../../lib/index.ts'
 import { SocketFilter } from '../../lib/connection/socket-filter.ts'
 import { ByteStream } from '../../lib/connection/stream.ts'
 import { engineOf } from '../../lib/multi/multi.ts'
