@@ -1,25 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { Multi, MultiError, type MultiOptions, runPollLoop, Transfer, type TransferOptions } from '../../lib/index.ts'
-import { Family } from '../../lib/sys/kernel.ts'
-import { serveEcho } from '../sim/echo.ts'
-import { originBody } from '../sim/origin.ts'
-import { type Simulation, simulate } from '../sim/simulation.ts'
+import { Multi, MultiError, runPollLoop, Transfer } from '../../lib/index.ts'
+import { simulate } from '../sim/simulation.ts'
 import { originThread } from './drivers.ts'
 import { HandLoop } from './hand-loop.ts'
-
-interface Stage {
-  readonly simulation: Simulation
-  readonly loop: HandLoop
-  readonly multi: Multi
-  /** The transfer whose callbacks are on the stack. */
-  readonly own: Transfer
-  /** Another one that runs, held up by the origin. */
-  readonly other: Transfer
-  /** Never added. */
-  readonly free: Transfer
-  /** Connected and done. */
-  readonly raw: Transfer
-}
+import { ALL_PLACES, buildStage, type Stage } from './re-entrancy-stage.ts'
 
 type Outcome = 'allowed' | 'deferred' | 'RECURSIVE_API_CALL' | 'BAD_HANDLE' | 'BAD_EASY_HANDLE'
 
@@ -145,117 +129,6 @@ describe('the table', () => {
   })
 })
 
-const PLACES = [
-  'socketFunction',
-  'socketFunction, REMOVE',
-  'timerFunction',
-  'notifyFunction',
-  'onHead',
-  'onInformational',
-  'onData',
-  'onTrailers',
-  'onProgress',
-  'onProgress at the end',
-  'onDebug',
-  'body',
-  'requestTrailers',
-] as const
-type Place = (typeof PLACES)[number]
-
-const PATHS: Partial<Record<Place, string>> = {
-  onInformational: '/1xx/100',
-  onTrailers: '/trailers/100',
-  onProgress: '/slow/50/100',
-}
-
-/** Builds a stage on which `act` runs once, at that place. */
-function buildStage(
-  place: Place,
-  act: (stage: Stage) => void,
-  prepare?: (stage: Stage) => void,
-): Stage & { path: string; acted(): boolean } {
-  const simulation = simulate(1)
-  const { origin } = simulation
-  let hasActed = false
-  let armed = false
-  const here = (at: Place): void => {
-    if (at !== place || hasActed || !armed) return
-    hasActed = true
-    act(stage)
-  }
-  const options: MultiOptions = { notifyFunction: () => here('notifyFunction') }
-  const loop = new HandLoop(simulation, options)
-  const path = PATHS[place] ?? (place === 'body' || place === 'requestTrailers' ? '/echo' : '/chunked/100')
-  const url = (target: string): string => `http://${origin.host}${target}`
-  const withRaw = connectRaw(simulation, loop)
-  const stage: Stage = {
-    simulation,
-    loop,
-    multi: loop.multi,
-    raw: withRaw,
-    own: new Transfer({ url: url(path), ...callbacksAt(path, here) }),
-    other: new Transfer({ url: url('/slow/300/10') }),
-    free: new Transfer({ url: url('/bytes/33') }),
-  }
-  loop.hooks = {
-    onSocket: (_fd, interest) => {
-      here(interest === 4 ? 'socketFunction, REMOVE' : 'socketFunction')
-      return undefined
-    },
-    onTimer: () => {
-      here('timerFunction')
-      return undefined
-    },
-  }
-  loop.multi.add(stage.other)
-  loop.run(() => loop.interests.size > 0)
-  prepare?.(stage)
-  armed = true
-  loop.multi.add(stage.own)
-  return Object.assign(stage, { path, acted: () => hasActed })
-}
-
-function connectRaw(simulation: Simulation, loop: HandLoop): Transfer {
-  const { world, kernel } = simulation
-  serveEcho(world, kernel.network, { family: Family.IPV4, address: '127.0.0.1', port: 7 })
-  const transfer = new Transfer({ url: 'tcp://127.0.0.1:7', connectOnly: true })
-  loop.multi.add(transfer)
-  loop.run()
-  expect(loop.multi.infoRead()?.code).toBe(0)
-  return transfer
-}
-
-function callbacksAt(path: string, here: (place: Place) => void): Partial<TransferOptions> {
-  let progress = 0
-  const common: Partial<TransferOptions> = {
-    onHead: () => here('onHead'),
-    onInformational: () => here('onInformational'),
-    onData: () => here('onData'),
-    onTrailers: () => here('onTrailers'),
-    progressIntervalMs: 10,
-    onProgress: ({ bytesReceived }) => {
-      if (progress++ === 0 && bytesReceived === 0) here('onProgress')
-      if (bytesReceived > 0) here('onProgress at the end')
-    },
-    onDebug: () => here('onDebug'),
-    // One exchange per connection, so that REMOVE is heard.
-    forbidReuse: true,
-  }
-  if (path !== '/echo') return common
-  let given = 0
-  return {
-    ...common,
-    body: () => {
-      here('body')
-      return given++ === 0 ? 'echo' : null
-    },
-    requestTrailers: () => {
-      here('requestTrailers')
-      return {}
-    },
-  }
-}
-
 function outcomeOf(row: Row, stage: Stage): Outcome {
   const before = row.seen?.(stage) ?? false
   try {
@@ -270,7 +143,7 @@ function outcomeOf(row: Row, stage: Stage): Outcome {
 
 const rows = { ...multiRows, ...transferRows }
 
-describe.each(PLACES)('inside %s', (place) => {
+describe.each(ALL_PLACES)('inside %s', (place) => {
   it.each(Object.entries(rows))('%s', (name, row) => {
     let outcome: Outcome | null = null
     const stage = buildStage(place, (there) => {
@@ -331,7 +204,7 @@ describe('after close', () => {
 })
 
 describe('from a callback', () => {
-  it.each(PLACES)('in %s: resume of a paused transfer makes it go on', (place) => {
+  it.each(ALL_PLACES)('in %s: resume of a paused transfer makes it go on', (place) => {
     const stage = buildStage(
       place,
       ({ free }) => free.resume(),
@@ -348,7 +221,7 @@ describe('from a callback', () => {
     stage.simulation.assertQuiescent()
   })
 
-  it.each(PLACES)('in %s: removing oneself ends it without a message', (place) => {
+  it.each(ALL_PLACES)('in %s: removing oneself ends it without a message', (place) => {
     const stage = buildStage(place, ({ multi, own }) => multi.remove(own))
     const { multi, loop, own } = stage
     loop.run()
@@ -360,7 +233,7 @@ describe('from a callback', () => {
     stage.simulation.assertQuiescent()
   })
 
-  it.each(PLACES)('in %s: remove and add of the same transfer begin it anew', (place) => {
+  it.each(ALL_PLACES)('in %s: remove and add of the same transfer begin it anew', (place) => {
     const stage = buildStage(place, ({ multi, own }) => {
       multi.remove(own)
       multi.add(own)
@@ -376,12 +249,12 @@ describe('from a callback', () => {
       expect(message.code, message.error?.message).toBe(0)
     }
     expect(messages.filter((transfer) => transfer === own).length).toBe(1)
-    expect(own.info.bytesReceived).toBe(stage.path === '/echo' ? own.info.bytesReceived : originBody(stage.path).length)
+    if (stage.bytes !== null) expect(own.info.bytesReceived).toBe(stage.bytes)
     multi.close()
     stage.simulation.assertQuiescent()
   })
 
-  it.each(PLACES)('in %s: a transfer that moves to another Multi runs there', (place) => {
+  it.each(ALL_PLACES)('in %s: a transfer that moves to another Multi runs there', (place) => {
     let second: HandLoop | undefined
     const stage = buildStage(place, ({ simulation, multi, other }) => {
       second = new HandLoop(simulation)
