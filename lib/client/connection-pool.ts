@@ -7,6 +7,7 @@ import type { ByteStream } from '../connection/stream.ts'
 import type { Facility, Host, HostCounters, HostLimits } from '../multi/host.ts'
 import { PendingQueue } from '../multi/pending-queue.ts'
 import type { Task } from '../multi/task.ts'
+import { type Keeper, keepers } from '../multi/upkeep.ts'
 import { DEFAULT_REUSE, type ReuseRules } from './connection-settings.ts'
 import { Lease, LeaseState } from './lease.ts'
 import { Origin } from './origin.ts'
@@ -17,7 +18,7 @@ type PoolLimits = Omit<HostLimits, 'watchIdleConnections'>
 /** What browsers open to one server; a name costs two requests. */
 const ERRAND_LIMITS: PoolLimits = { maxIdleConnections: 6, maxHostConnections: 6, maxTotalConnections: 24 }
 
-export class ConnectionPool {
+export class ConnectionPool implements Keeper {
   readonly #host: Host
   readonly #limits: PoolLimits
   readonly #counters: HostCounters
@@ -35,6 +36,16 @@ export class ConnectionPool {
     this.#limits = limits
     this.#counters = counters
     this.#waitingForTotal = new PendingQueue(host.tickets)
+    host.facility(keepers).add(this)
+  }
+
+  /** Dead ones: what is too old goes by its timer. */
+  upkeep(now: number): void {
+    for (let connection = this.#oldest; connection !== null; ) {
+      const { newer } = connection
+      connection.look(now)
+      connection = newer
+    }
   }
 
   /** Asks for a connection to the origin of that key. `fresh` never takes an idle one. */
@@ -92,7 +103,7 @@ export class ConnectionPool {
       this.#host.markDirty(next.task)
       return
     }
-    this.#shelve(connection, lease.reuse.maxAgeMs, now)
+    this.#shelve(connection, idleTimeOf(connection, lease.reuse, now), now)
   }
 
   /** The transfer ended before it had a stream, or wants none any more. Idempotent. */
@@ -238,6 +249,11 @@ export class ConnectionPool {
 
 function isYoung({ stream }: PooledConnection, { maxLifetimeMs }: ReuseRules, now: number): boolean {
   return now - stream.createdAt <= maxLifetimeMs
+}
+
+/** How long it may stay idle before it is too old in one way or the other. */
+function idleTimeOf({ stream }: PooledConnection, { maxAgeMs, maxLifetimeMs }: ReuseRules, now: number): number {
+  return Math.max(0, Math.min(maxAgeMs, stream.createdAt + maxLifetimeMs - now))
 }
 
 /** Of an idle one. */

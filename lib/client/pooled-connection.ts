@@ -88,7 +88,11 @@ export class PooledConnection implements Machine {
   run(now: number, readiness: number): void {
     if (!this.idle) return
     const isGuess = (readiness & GUESSED) !== 0 && now - this.#checkedAt >= GUESS_AGE_MS
-    if ((readiness & REPORTED) === 0 && !isGuess) return
+    if ((readiness & REPORTED) !== 0 || isGuess) this.look(now)
+  }
+
+  /** Of an idle one: a dead one is discarded. */
+  look(now: number): void {
     this.#checkedAt = now
     if (!this.stream.checkIdle()) this.#pool.discard(this)
   }

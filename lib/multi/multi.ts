@@ -12,6 +12,7 @@ import type { Message } from './message-queue.ts'
 import { engineOptions, type MultiOptions } from './multi-options.ts'
 import type { ActivityFunction, NotifyFunction, SocketFunction, TimerFunction } from './outside.ts'
 import { attachment, isSubject, type Subject } from './subject.ts'
+import { keepers } from './upkeep.ts'
 import { type Waker, WakeupLine } from './wakeup-line.ts'
 
 /** A descriptor to wait for: `interest` is asked (Interest), `readiness` is answered (Readiness). */
@@ -191,6 +192,21 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     engine.runDirty()
     engine.leave()
     return engine.book.running
+  }
+
+  /**
+   * Looks at every idle connection and closes those that are dead or too old (curl_easy_upkeep); returns how many it
+   * were. Needed only where the loop does not run while they are idle, or does not watch them.
+   */
+  upkeep(): number {
+    const engine = this.#engine
+    engine.enter('upkeep')
+    const before = engine.counters.idleConnections
+    engine.runDirty()
+    for (const keeper of engine.facility(keepers)) keeper.upkeep(engine.now)
+    const closed = before - engine.counters.idleConnections
+    engine.leave()
+    return closed
   }
 
   /**
