@@ -3,16 +3,16 @@ import * as ts from 'typescript'
 import { expect, it } from 'vitest'
 import { root } from '../support/source-tree.ts'
 
-const FILE = 'test/types/public-api.ts'
+const FILES = ['test/types/public-api.ts', 'test/types/client-api.ts']
 
-it('accepts and refuses what the public API says', { timeout: 60_000 }, () => {
+it.each(FILES)('accepts and refuses what %s says', { timeout: 60_000 }, (file) => {
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
-  const { options } = ts.parseJsonConfigFileContent({ ...config.config, include: [FILE] }, ts.sys, root)
-  const program = ts.createProgram([join(root, FILE)], { ...options, noEmit: true })
-  const found = ts.getPreEmitDiagnostics(program, program.getSourceFile(join(root, FILE)))
-  const problems = found.map(({ file, start, messageText }) => {
-    const line = file === undefined ? 0 : file.getLineAndCharacterOfPosition(start ?? 0).line + 1
-    return `${FILE}:${line}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
+  const { options } = ts.parseJsonConfigFileContent({ ...config.config, include: [file] }, ts.sys, root)
+  const program = ts.createProgram([join(root, file)], { ...options, noEmit: true })
+  const found = ts.getPreEmitDiagnostics(program, program.getSourceFile(join(root, file)))
+  const problems = found.map(({ file: source, start, messageText }) => {
+    const line = source === undefined ? 0 : source.getLineAndCharacterOfPosition(start ?? 0).line + 1
+    return `${file}:${line}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
   })
   expect(problems).toEqual([])
 })
