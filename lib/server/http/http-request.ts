@@ -6,6 +6,7 @@
 import type { SocketAddress } from '../../sys/kernel.ts'
 import type { HeaderList } from '../../wire/http1/header-list.ts'
 import type { Connection } from '../connection.ts'
+import { collectForm, type FormLimits, type FormPart, formParts, type ReceivedForm } from './form.ts'
 import { HttpError } from './http-error.ts'
 import type { BodySink, RequestBody } from './request-body.ts'
 import type { HttpResponse, HttpResponseHeaders } from './response.ts'
@@ -133,6 +134,19 @@ export class HttpRequest {
     } catch {
       throw new HttpError(400, 'the body is not JSON')
     }
+  }
+
+  /**
+   * The form in the body, urlencoded or multipart, collected. Rejects with an HttpError: 415 when it is none, 400 when
+   * it is broken, 413 above the limits.
+   */
+  async form(limits?: FormLimits): Promise<ReceivedForm> {
+    return collectForm(this, limits)
+  }
+
+  /** As `form`, part by part as it arrives: for files that are too large to collect. */
+  formParts(limits?: FormLimits): AsyncIterable<FormPart> {
+    return formParts(this, limits)
   }
 
   /** Pieces in memory of their own; the peer is held back while nobody asks. `break` discards the rest. */
