@@ -57,6 +57,7 @@ constexpr struct {
     {"sendBatch", SendBatch},
     {"shutdownWrite", ShutdownWrite},
     {"poll", Poll},
+    {"descriptorLimit", DescriptorLimit},
     {"openWakeup", OpenWakeup},
     {"wake", Wake},
     {"clearWakeup", ClearWakeup},

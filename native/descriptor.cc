@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,6 +205,15 @@ napi_value Socket(napi_env env, napi_callback_info info) {
   if (domain < 0) return call.OutOfRange("family", "must be one of Family");
   int fd = NewSocket(call.state(), domain);
   return call.Result(fd < 0 ? fd : call.state().Own(fd));
+}
+
+// descriptorLimit()
+napi_value DescriptorLimit(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return call.Result(-errno);
+  bool is_huge = limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > INT_MAX;
+  return call.Result(is_huge ? INT_MAX : static_cast<int>(limit.rlim_cur));
 }
 
 // openWakeup()

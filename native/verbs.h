@@ -12,7 +12,8 @@ using Verb = napi_value(napi_env env, napi_callback_info info);
 // buffers.cc
 Verb Allocate, Release;
 // descriptor.cc
-Verb Generation, Adopt, Disown, Close, Pipe, SocketPair, Socket, OpenWakeup, Wake, ClearWakeup;
+Verb Generation, Adopt, Disown, Close, Pipe, SocketPair, Socket, DescriptorLimit, OpenWakeup, Wake,
+    ClearWakeup;
 // socket.cc
 Verb Bind, Listen, Accept, Connect, LocalAddress, PeerAddress, ShutdownWrite;
 // socket_file.cc

@@ -186,6 +186,8 @@ export interface Kernel {
    */
   poll(entries: Int32Array, count: number, timeoutMs: number): number
 
+  /** How many descriptors this process may have open at present (RLIMIT_NOFILE), or -errno. */
+  descriptorLimit(): number
   /** A descriptor that becomes readable when woken (eventfd or pipe). */
   openWakeup(): number
   /** From any thread: wakes whoever watches that descriptor. -ESTALE when it is gone. */

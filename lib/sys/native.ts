@@ -171,6 +171,7 @@ export const kernel: Kernel = {
   sendBatch: addon.sendBatch,
   shutdownWrite: addon.shutdownWrite,
   poll: addon.poll,
+  descriptorLimit: addon.descriptorLimit,
   openWakeup: addon.openWakeup,
   wake: addon.wake,
   clearWakeup: addon.clearWakeup,

@@ -36,7 +36,7 @@ const threes = new Int32Array(6)
 
 /** Valid arguments of every verb, apart from the descriptor, which is nobody's. The kind says how to spoil each. */
 type Kind = 'integer' | 'string' | 'int32' | 'bytes' | 'pieces' | 'timeout' | 'position'
-const SIGNATURES: Record<Exclude<VerbName, 'openWakeup'>, Array<[Kind, unknown]>> = {
+const SIGNATURES: Record<Exclude<VerbName, 'openWakeup' | 'descriptorLimit'>, Array<[Kind, unknown]>> = {
   allocate: [['integer', 1]],
   release: [['integer', 1]],
   generation: [['integer', -1]],

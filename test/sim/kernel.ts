@@ -307,6 +307,10 @@ export class SimKernel extends KernelCore implements Kernel {
     return ready
   }
 
+  descriptorLimit(): number {
+    return this.table.limit
+  }
+
   openWakeup(): number {
     return this.run('openWakeup', -1, () => this.tableError() || this.open(new EventFile()))
   }
