@@ -1,7 +1,7 @@
 /**
- * One request and its answer, reused for all requests of a connection: calls the handler, has the body for whoever wants
- * it, gives the answer to the sender. Every callback may throw, and may end the connection: what a handler throws is
- * answered once, and told to the server. Knows nothing of reading; see HttpDriver.
+ * One request and its answer, reused for all requests of a connection: calls the handler, has the body for whoever
+ * wants it, gives the answer to the sender. Every callback may throw, and may end the connection: what a handler throws
+ * is answered once, and told to the server. Knows nothing of reading; see HttpDriver.
  */
 import { show } from '../../base/options.ts'
 import { type SettlementDesk, settlementDesk } from '../../multi/settlement.ts'

@@ -265,8 +265,7 @@ export class HttpDriver implements Driver {
     this.#requests++
     if (reader.target.length > limits.targetBytes) return this.#refuse(414, 'error', 'error', reader.method)
     if (requestLine !== null) exchange.tellLine(requestLine, reader.target)
-    const expects = reader.headers.indexOf('expect') >= 0 && reader.headers.get('expect')?.toLowerCase()
-    if (typeof expects === 'string' && expects !== '100-continue') return this.#refuse(417, 'error', 'error', reader.method)
+    if (reader.unknownExpectation) return this.#refuse(417, 'error', 'error', reader.method)
     if (this.#isDraining && onDrainRequest === 503) return this.#refuse(503, 'shutdown', 'shutdown', reader.method)
     this.#phase = reader.contentLength === 0 ? Phase.WHOLE : Phase.BODY
     const stays = reader.keepAlive && !this.#isDraining && this.#requests < limits.requestsPerConnection

@@ -13,8 +13,8 @@ import type { ResponseSettings } from './response-sender.ts'
 export type HttpHandler = (request: HttpRequest) => HttpResponse | PromiseLike<HttpResponse>
 
 /**
- * The three phases of a request, for programs without promises. The answer is given by `request.respond`, in any of them
- * or later; given before the end, it makes the rest of the body be discarded.
+ * The three phases of a request, for programs without promises. The answer is given by `request.respond`, in any of
+ * them or later; given before the end, it makes the rest of the body be discarded.
  */
 export interface RequestDriver {
   /** The head is complete. */
@@ -102,8 +102,8 @@ export interface HttpOptions {
   /** Called once for every request that a handler or driver saw. */
   readonly onRequestEnd?: (request: HttpRequest, end: RequestEnd, timings: RequestTimings) => void
   /**
-   * A peer that closes its sending half while it waits for an answer has gone ('abort', the default), or gets the answer
-   * all the same ('answer').
+   * A peer that closes its sending half while it waits for an answer has gone ('abort', the default), or gets the
+   * answer all the same ('answer').
    */
   readonly halfClose?: 'abort' | 'answer'
   /** Default 'last-response'. */

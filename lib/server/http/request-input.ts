@@ -27,7 +27,7 @@ export class ReaderPool {
     return new RequestReader({
       headBytesMax: limits.headBytes,
       trailerBytesMax: limits.trailerBytes,
-      strict: discipline > 0,
+      discipline,
     })
   }
 

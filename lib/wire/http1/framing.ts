@@ -21,6 +21,12 @@ export class Framing {
   keepAlive = false
   /** `upgrade` is among the connection options. */
   upgrade = false
+  /** How many Host fields there are. */
+  hosts = 0
+  /** `100-continue` is what is expected. */
+  expectContinue = false
+  /** Something else is. */
+  unknownExpectation = false
   /** Not '' when the head contradicts itself. */
   fault = ''
   /** Two readers could take the body for different things: the connection must not be used again. */
@@ -35,6 +41,9 @@ export class Framing {
     this.close = false
     this.keepAlive = false
     this.upgrade = false
+    this.hosts = 0
+    this.expectContinue = false
+    this.unknownExpectation = false
     this.fault = ''
     this.ambiguous = false
     const text = headers.text
@@ -43,6 +52,12 @@ export class Framing {
       const start = spans[at] as number
       const end = spans[at + 1] as number
       switch (end - start) {
+        case 4:
+          if (matchesName(text, start, end, 'host')) this.hosts++
+          break
+        case 6:
+          if (matchesName(text, start, end, 'expect')) this.readExpectation(text, at, spans)
+          break
         case 10:
           if (matchesName(text, start, end, 'connection')) this.readConnection(text, at, spans)
           break
@@ -72,6 +87,12 @@ export class Framing {
     if (start === end || !(value <= Number.MAX_SAFE_INTEGER)) this.fault = 'invalid Content-Length'
     else if (this.contentLength >= 0) this.fault = 'more than one Content-Length'
     else this.contentLength = value
+  }
+
+  private readExpectation(text: string, at: number, spans: readonly number[]): void {
+    const isContinue = matchesName(text, spans[at + 2] as number, spans[at + 3] as number, '100-continue')
+    if (isContinue) this.expectContinue = true
+    else this.unknownExpectation = true
   }
 
   private readConnection(text: string, at: number, spans: readonly number[]): void {

@@ -13,6 +13,7 @@ export type HeadStatus = (typeof HeadStatus)[keyof typeof HeadStatus]
 
 const CR = 13
 const LF = 10
+const SPACE = 32
 /** What is kept of a head is given back above this size, so that idle connections stay small. */
 const KEPT_MAX = 4096
 
@@ -21,6 +22,10 @@ export interface HeadGrammar {
   readonly parser: HeadParser
   /** Tried when a field was refused: reads folded lines. null: they are refused. */
   readonly folding: HeadParser | null
+  /** Empty lines before the first line. */
+  readonly blankBytesMax: number
+  /** Tried when a head was refused: spells it as the parsers want it. null: it stays refused. */
+  readonly repair: ((head: Uint8Array) => Uint8Array) | null
 }
 
 const grammars = new Map<string, HeadGrammar>()
@@ -33,7 +38,8 @@ export function headGrammar(type: MessageType, strict: boolean): HeadGrammar {
     const bothLengths = type === MessageType.RESPONSE && !strict
     const leniency = { bareLineFeed: !strict, bothLengths, foldedLines: false }
     const folding = strict ? null : new HeadParser(type, { ...leniency, foldedLines: true })
-    grammar = { parser: new HeadParser(type, leniency), folding }
+    const parser = new HeadParser(type, leniency)
+    grammar = { parser, folding, blankBytesMax: Number.POSITIVE_INFINITY, repair: null }
     grammars.set(key, grammar)
   }
   return grammar
@@ -80,8 +86,9 @@ export class HeadReader {
     // Empty lines before a first line are passed over (RFC 9112 §2.2), within the limit.
     if (!this.trailers) while (from < end && (bytes[from] === CR || bytes[from] === LF)) from++
     this.skipped += from - start
-    if (this.skipped >= this.bytesMax) return HeadStatus.TOO_LARGE
     this.position = from
+    if (this.skipped >= this.bytesMax) return HeadStatus.TOO_LARGE
+    if (this.skipped > this.grammar.blankBytesMax) return this.refuse('empty lines before the first line')
     if (from === end) return HeadStatus.NEED_MORE
     const available = Math.min(end, from + this.bytesMax)
     const status = this.parse(bytes, from, available)
@@ -116,9 +123,7 @@ export class HeadReader {
     if (
       status === HeadStatus.NEED_MORE ? emptyLine >= 0 : status === HeadStatus.COMPLETE && parsed !== this.keptLength
     ) {
-      this.errno = 0
-      this.reason = 'misplaced empty line'
-      return HeadStatus.INVALID
+      return this.refuse('misplaced empty line')
     }
     if (status !== HeadStatus.NEED_MORE) return status
     return full ? HeadStatus.TOO_LARGE : HeadStatus.NEED_MORE
@@ -155,6 +160,25 @@ export class HeadReader {
   }
 
   private parse(bytes: Uint8Array, start: number, end: number): HeadStatus {
+    const status = this.parseAsItIs(bytes, start, end)
+    const { repair } = this.grammar
+    if (status !== HeadStatus.INVALID || repair === null) return status
+    const headEnd = findHeadEnd(bytes, start, end)
+    if (headEnd < 0) return HeadStatus.NEED_MORE
+    const repaired = repair(bytes.subarray(start, headEnd))
+    const again = this.parseAsItIs(repaired, 0, repaired.length)
+    if (again === HeadStatus.COMPLETE && this.position !== repaired.length) return this.refuse('misplaced empty line')
+    this.position = headEnd
+    return again === HeadStatus.NEED_MORE ? this.refuse('head without an end') : again
+  }
+
+  private refuse(reason: string): HeadStatus {
+    this.errno = 0
+    this.reason = reason
+    return HeadStatus.INVALID
+  }
+
+  private parseAsItIs(bytes: Uint8Array, start: number, end: number): HeadStatus {
     let parser = this.grammar.parser
     let result = this.parseWith(parser, bytes, start, end)
     let folded = false
@@ -184,18 +208,31 @@ export class HeadReader {
     const text = latin1(bytes, start, end)
     // Where LF alone ends a line, llhttp takes CR CR LF behind the first line for its end and an empty line.
     if (parser.spanCount === 0 && !this.trailers && text.indexOf('\n') === text.length - 1) {
-      this.errno = 0
-      this.reason = 'carriage return without line feed'
-      return HeadStatus.INVALID
+      return this.refuse('carriage return without line feed')
+    }
+    // llhttp passes over runs of spaces in a request line.
+    const { targetStart, targetEnd } = parser
+    if (targetEnd > 0 && (text.indexOf(' ') !== targetStart - 1 || text.charCodeAt(targetEnd + 1) === SPACE)) {
+      return this.refuse('more than one space in the request line')
     }
     const headers = HeaderList.fromSpans(text, headSpans, parser.spanCount)
     this.text = text
     this.headers = folded ? unfold(headers) : headers
-    this.targetStart = parser.targetStart
-    this.targetEnd = parser.targetEnd
+    this.targetStart = targetStart
+    this.targetEnd = targetEnd
     this.position = end
     return HeadStatus.COMPLETE
   }
+}
+
+/** The offset after the empty line, or -1. */
+function findHeadEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end - 1; at++) {
+    if (bytes[at] !== LF) continue
+    if (bytes[at + 1] === LF) return at + 2
+    if (bytes[at + 1] === CR && bytes[at + 2] === LF && at + 2 < end) return at + 3
+  }
+  return -1
 }
 
 const latin1Slice = Buffer.prototype.latin1Slice

@@ -4,8 +4,9 @@
  * the status to answer; after it the connection must be closed. CLOSED is the end of the stream between two requests.
  */
 import { BodyEvent, BodyReader } from './body-reader.ts'
+import { requestGrammar } from './discipline.ts'
 import { Framing } from './framing.ts'
-import { type HeadGrammar, HeadReader, HeadStatus, headGrammar } from './head-reader.ts'
+import { HeadReader, HeadStatus, headGrammar } from './head-reader.ts'
 import { HeaderList } from './header-list.ts'
 import { HeadErrno, MessageType } from './llhttp.ts'
 import { isTarget, isToken } from './syntax.ts'
@@ -18,8 +19,11 @@ export interface RequestReaderOptions {
   readonly headBytesMax?: number
   /** Default 16 KiB. */
   readonly trailerBytesMax?: number
-  /** Refuses field lines that are folded or end in LF alone. Default true: who reads them differently can be misled. */
-  readonly strict?: boolean
+  /**
+   * -3 to 3; see discipline.ts. Default 1, which refuses field lines that are folded or end in LF alone: who reads them
+   * differently can be misled.
+   */
+  readonly discipline?: number
 }
 
 export interface RequestFault {
@@ -57,6 +61,8 @@ export class RequestReader {
   upgrade = false
   /** The client waits for 100 before it sends the body. */
   expectContinue = false
+  /** The client expects what nobody here knows: 417. */
+  unknownExpectation = false
   /** After DATA. */
   dataBytes: Uint8Array = NO_BYTES
   dataStart = 0
@@ -74,6 +80,7 @@ export class RequestReader {
   private bytes: Uint8Array = NO_BYTES
   private end = 0
   private eof = false
+  private readonly needsHost: boolean
   private readonly head: HeadReader
   private readonly body: BodyReader
   private readonly framing = new Framing()
@@ -81,10 +88,11 @@ export class RequestReader {
   private faultStatus = 400
 
   constructor(options: RequestReaderOptions = {}) {
-    const grammar: HeadGrammar = headGrammar(MessageType.REQUEST, options.strict ?? true)
-    this.head = new HeadReader(grammar, options.headBytesMax ?? HEAD_BYTES_MAX, false)
+    const discipline = options.discipline ?? 1
+    this.needsHost = discipline > -3
+    this.head = new HeadReader(requestGrammar(discipline), options.headBytesMax ?? HEAD_BYTES_MAX, false)
     // Trailers are read as the fields of a response: those have no first line that could be refused.
-    const trailerGrammar = headGrammar(MessageType.RESPONSE, options.strict ?? true)
+    const trailerGrammar = headGrammar(MessageType.RESPONSE, discipline > 0)
     this.body = new BodyReader(trailerGrammar, options.trailerBytesMax ?? TRAILER_BYTES_MAX)
   }
 
@@ -239,9 +247,8 @@ export class RequestReader {
         return 'unknown transfer coding'
       }
     }
-    const host = this.headers.indexOf('host')
-    if (host < 0) return this.httpVersion === '1.1' ? 'Host is missing' : ''
-    return this.headers.indexOf('host', host + 1) < 0 ? '' : 'more than one Host'
+    if (framing.hosts > 1) return 'more than one Host'
+    return framing.hosts === 0 && this.httpVersion === '1.1' && this.needsHost ? 'Host is missing' : ''
   }
 
   private tellHead(): RequestEvent {
@@ -252,16 +259,12 @@ export class RequestReader {
     this.keepAlive = !framing.close && (this.httpVersion === '1.1' || framing.keepAlive)
     this.upgrade = connect || (framing.upgrade && this.httpVersion === '1.1' && this.headers.has('upgrade'))
     const hasBody = this.chunked || this.contentLength > 0
-    this.expectContinue = hasBody && this.httpVersion === '1.1' && this.wantsContinue()
+    this.expectContinue = hasBody && this.httpVersion === '1.1' && framing.expectContinue
+    this.unknownExpectation = this.httpVersion === '1.1' && framing.unknownExpectation
     if (this.chunked) this.body.beginChunked()
     else this.body.beginFixed(this.contentLength)
     this.state = State.BODY
     return RequestEvent.HEAD
-  }
-
-  private wantsContinue(): boolean {
-    const expected = this.headers.get('expect')
-    return expected !== undefined && expected.toLowerCase() === '100-continue'
   }
 
   private nextBody(): RequestEvent {
