@@ -90,6 +90,11 @@ export class TlsFilter implements Filter {
     return this.#state === State.FAILED ? this.#engine.failure.verifyResult : 0
   }
 
+  /** Of a server: the name that the client asked for; '' when none, and once closed. */
+  get askedName(): string {
+    return this.#state === State.CLOSED ? '' : this.#engine.askedName()
+  }
+
   /** The peer's chain in DER, its own certificate first. */
   certificates(): Uint8Array[] {
     return this.#state === State.CLOSED ? [] : this.#engine.certificates()

@@ -52,6 +52,8 @@ export interface ConnectionOwner {
   readonly lingerMs: number
   /** The layers are set up. What drives it from now on: it only builds. */
   begin(machine: ConnectionMachine): Driver
+  /** It is open; may end it, and its driver is not opened then. */
+  opened?(): void
   /** Called once, after the descriptor was closed or went to somebody else. When `host.closed`, tell nobody. */
   ended(reason: CloseReason, error: Error | null): void
   /** A callback of the user's threw; the connection has ended already. Must not throw. */
@@ -67,6 +69,8 @@ export class ConnectionMachine implements Machine {
   /** Plaintext, both ways. */
   bytesRead = 0
   bytesWritten = 0
+  /** When bytes last came or went, by the engine's clock. */
+  movedAt: number
   #state: State = State.SETTING_UP
   #setup: ConnectionSetup | null
   #driver: Driver | null = null
@@ -84,6 +88,7 @@ export class ConnectionMachine implements Machine {
     this.stream = stream
     this.subject = owner
     this.#setup = setup
+    this.movedAt = stream.createdAt
     this.#task = host.spawn(this)
   }
 
@@ -109,7 +114,10 @@ export class ConnectionMachine implements Machine {
   /** As `ByteStream.recv`, counted. */
   recv(bufferId: number, offset: number, length: number): number {
     const received = this.stream.recv(bufferId, offset, length)
-    if (received > 0) this.bytesRead += received
+    if (received > 0) {
+      this.bytesRead += received
+      this.movedAt = this.host.now
+    }
     return received
   }
 
@@ -185,16 +193,14 @@ export class ConnectionMachine implements Machine {
 
   // What the engine asks for
 
-  start(_now: number): void {
-    if (this.#setup === null && this.#state === State.SETTING_UP) this.#open()
-  }
+  start(_now: number): void {}
 
   run(now: number, readiness: number): void {
     let reported = readiness
     if (this.#state === State.SETTING_UP) {
+      // What came along with the last bytes of a set-up is announced by nobody.
+      if (this.#setup !== null || this.stream.hasPending) reported |= REPORTED
       this.#setUp(now)
-      // What came along with the last bytes of the set-up is announced by nobody.
-      reported |= REPORTED
     }
     if (this.#state === State.OPEN) this.#drive(now, reported)
     if (this.#state === State.CLOSING) this.#runClosing()
@@ -282,7 +288,8 @@ export class ConnectionMachine implements Machine {
       this.#driver = this.subject.begin(this)
       this.#setup = null
       this.#enter(State.OPEN)
-      this.#driver.open(this.host.now)
+      this.subject.opened?.()
+      if (this.#state === State.OPEN) this.#driver.open(this.host.now)
     } catch (thrown) {
       this.abortBecause(thrown)
       return

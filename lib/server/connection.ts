@@ -1,55 +1,91 @@
 /**
  * One accepted or adopted connection as users hold it: who is at the other end, what went over it, and the verbs that
- * end it. What a server keeps of its connections is its book. Verbs are legal inside and outside of callbacks and act
- * at once; after the end they do nothing, and bytes are neither taken nor given.
+ * end it. Its bytes are in `byte-face.ts`. What a server keeps of its connections is its book. Verbs are legal inside
+ * and outside of callbacks and act at once; after the end they do nothing.
  */
+import { MultiError } from '../base/errors.ts'
+import { isDuration, wrongRange, wrongType } from '../base/options.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
-import type { SocketAddress } from '../sys/kernel.ts'
+import { settlementDesk } from '../multi/settlement.ts'
+import type { PeerCredentials, SocketAddress } from '../sys/kernel.ts'
+import { type ByteCallback, ByteDriver, type ByteSettings } from './byte-driver.ts'
+import { ByteFace, pipe } from './byte-face.ts'
 import type { CloseReason } from './close-reason.ts'
 import { ConnectionMachine, type ConnectionOwner } from './connection-machine.ts'
+import { type SetupPlan, type SetupResult, StreamSetup } from './connection-setup.ts'
+import { type ConnectionTls, describeTls } from './connection-tls.ts'
 import type { Driver } from './driver.ts'
+import { ReplayFilter } from './replay-filter.ts'
+import type { SocketTicket } from './ticket.ts'
+import { withinEngine } from './within-engine.ts'
 
 /** Who made the connection: a Listener, a Server, or whoever adopted its descriptor. */
 export interface ConnectionBook {
   /** After our last byte the peer's are read out for so long. 0: not at all. */
   readonly lingerMs: number
+  /** Of connections whose bytes go to the program. */
+  readonly bytes: ByteSettings
   /**
    * The layers are set up: what drives the connection from now on. It only builds; code of the user's is called by
-   * `Driver.open`, which follows.
+   * `Driver.open`, which follows. For bytes that go to the program: `bytesOf(connection).begin(onOpen)`.
    */
   beginDriver(connection: Connection, machine: ConnectionMachine): Driver
+  /** It is open; may end it, and its driver is not opened then. */
+  opened?(connection: Connection): void
   /** Called once, after its end. Nobody outside may be told anything when `host.closed`. */
   ended(connection: Connection, reason: CloseReason, error: Error | null): void
-  /** A callback of the user's threw. The connection is reset already, or has ended before. */
+  /** A callback of the user's threw. The connection has ended already. Must not throw. */
   threw(connection: Connection, error: unknown): void
   /** Throws a RangeError when another connection has that name. */
   rename(connection: Connection, name: string): void
 }
 
+const NAME_LENGTH_MAX = 127
+
 let machineWithin: (connection: Connection) => ConnectionMachine
+let bytesWithin: (connection: Connection) => ByteDriver<Connection>
 
 /** The machine of a connection, for what runs on it inside this library. */
 export function machineOf(connection: Connection): ConnectionMachine {
   return machineWithin(connection)
 }
 
-export class Connection implements ConnectionOwner {
+/** The driver that gives its bytes to the program, made on first use; also after another protocol, with `takeOver`. */
+export function bytesOf(connection: Connection): ByteDriver<Connection> {
+  return bytesWithin(connection)
+}
+
+export class Connection extends ByteFace<Connection> implements ConnectionOwner {
   /** Anything of yours. */
   data: unknown = undefined
   readonly #machine: ConnectionMachine
   readonly #book: ConnectionBook
-  readonly #peer: SocketAddress | null = null
+  #bytes: ByteDriver<Connection> | null = null
+  /** What the set-up learned: the addresses of a PROXY header. */
+  #found: SetupResult | null = null
   #name = ''
+  #controller: AbortController | null = null
 
   static {
     machineWithin = (connection) => connection.#machine
+    bytesWithin = (connection) => connection.#bytesFor(null)
   }
 
-  /** @internal Connections come from a Listener or a Server. */
-  constructor(host: Host, stream: ByteStream, book: ConnectionBook) {
+  /** @internal Connections come from a Listener or a Server. `head`: bytes of it that somebody read before. */
+  constructor(
+    host: Host,
+    stream: ByteStream,
+    book: ConnectionBook,
+    plan: SetupPlan | null = null,
+    head: Uint8Array | null = null,
+  ) {
+    super()
     this.#book = book
-    this.#machine = new ConnectionMachine(host, stream, this, null)
+    if (head !== null && head.length > 0) stream.push(new ReplayFilter(host, stream.top, head))
+    const isSetUp = plan === null || !StreamSetup.isNeeded(plan, stream.peer)
+    const setup = isSetUp ? null : new StreamSetup(host, stream, plan, this)
+    this.#machine = new ConnectionMachine(host, stream, this, setup)
   }
 
   /** Never used again within a Multi, unlike the descriptor. */
@@ -64,17 +100,29 @@ export class Connection implements ConnectionOwner {
 
   /** Who is at the other end: of the PROXY header when one came. null when the kernel no longer knows it. */
   get peer(): SocketAddress | null {
-    return this.#peer ?? this.rawPeer
+    return this.#found?.peer ?? this.rawPeer
   }
 
-  /** The other end of the socket itself. */
+  /** The other end of the socket itself: behind a proxy, the proxy. */
   get rawPeer(): SocketAddress | null {
     return this.#machine.stream.peer
   }
 
   /** Our end: of the PROXY header when one came. */
   get local(): SocketAddress | null {
-    return this.#machine.stream.local
+    return this.#found?.local ?? this.#machine.stream.local
+  }
+
+  /** Who opened the other end of a unix socket; null for others, and once closed. */
+  get peerCredentials(): PeerCredentials | null {
+    const { host, stream } = this.#machine
+    const answer = stream.fd < 0 ? -1 : host.kernel.peerCredentials(stream.fd)
+    return typeof answer === 'number' ? null : answer
+  }
+
+  /** What TLS agreed on; null without TLS, and before the handshake is complete. */
+  get tls(): ConnectionTls | null {
+    return describeTls(this.#machine.stream)
   }
 
   /** '' until it is set. Unique within a server whatever the case of its letters, at most 127 characters. */
@@ -83,7 +131,9 @@ export class Connection implements ConnectionOwner {
   }
 
   set name(name: string) {
-    this.#book.rename(this, name)
+    if (typeof name !== 'string') throw wrongType('name', 'a string', name)
+    if (name.length > NAME_LENGTH_MAX) throw wrongRange('name', `at most ${NAME_LENGTH_MAX} characters`, name)
+    if (!this.#machine.ended) this.#book.rename(this, name)
     this.#name = name
   }
 
@@ -92,6 +142,12 @@ export class Connection implements ConnectionOwner {
     return this.#machine.stream.createdAt
   }
 
+  /** ms since bytes last came or went. */
+  get idleMs(): number {
+    return Math.max(0, this.#machine.host.now - this.#machine.movedAt)
+  }
+
+  /** Without those of TLS and of a PROXY header. */
   get bytesRead(): number {
     return this.#machine.bytesRead
   }
@@ -100,19 +156,83 @@ export class Connection implements ConnectionOwner {
     return this.#machine.bytesWritten
   }
 
-  /** Orderly: what was written is sent, then FIN, then the peer's last bytes are read out. */
-  close(): void {
-    this.#machine.finish('done', true)
+  /** 'closing': our last word is said, and the peer's last bytes are read out. */
+  get state(): 'setting-up' | 'open' | 'closing' | 'closed' {
+    const machine = this.#machine
+    if (machine.open) return 'open'
+    return machine.settingUp ? 'setting-up' : machine.ended ? 'closed' : 'closing'
   }
 
-  /** At once, by RST. */
+  get open(): boolean {
+    return this.#machine.open
+  }
+
+  /** Aborts when the connection has ended, however it did; its reason is the error, if there was one. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController()
+      if (this.#machine.ended) this.#controller.abort()
+    }
+    return this.#controller.signal
+  }
+
+  // Ends
+
+  /** So many ms more, counted from now, before it counts as idle. */
+  extend(milliseconds: number): void {
+    isDuration('milliseconds', milliseconds)
+    const { driver, host } = this.#machine
+    withinEngine(host, 'extend', () => (driver ?? this.#bytesFor('extend')).extend?.(milliseconds, host.now))
+  }
+
+  /** Orderly: what was written is sent, then FIN, then the peer's last bytes are read out for a while. Idempotent. */
+  close(): void {
+    const machine = this.#machine
+    if (this.#isOver) return
+    withinEngine(machine.host, 'close', () => {
+      const bytes = this.#bytes
+      const isDriving = bytes !== null && (machine.driver === bytes || machine.settingUp)
+      if (isDriving) bytes.close('done')
+      else machine.finish('done', true)
+    })
+  }
+
+  /** At once, by RST: what was not sent is lost. `onClose` has been called when it returns. */
   abort(): void {
-    this.#machine.reset('aborted')
+    const machine = this.#machine
+    if (!this.#isOver) withinEngine(machine.host, 'abort', () => machine.reset('aborted'))
+  }
+
+  /**
+   * Hands the socket to another owner: the ticket is good for one `adopt`. Nothing of the protocol moves along but the
+   * bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and while written bytes wait.
+   */
+  detach(): SocketTicket {
+    const machine = this.#machine
+    const { stream, host } = machine
+    const bytes = this.#bytesFor('detach')
+    if (this.#isOver) throw new MultiError('BAD_SOCKET', 'detach: this connection is closed')
+    const replay = stream.top instanceof ReplayFilter ? stream.top : null
+    if (replay === null && !stream.isPlain)
+      throw new MultiError('BAD_SOCKET', 'detach: the state of TLS cannot be moved')
+    const { fd, peer, local } = stream
+    const { generation } = stream.socket
+    return withinEngine(host, 'detach', () => {
+      bytes.flush()
+      if (bytes.writableLength > 0) {
+        throw new MultiError('BAD_SOCKET', `detach: ${bytes.writableLength} bytes are not sent yet`)
+      }
+      const head = joined(bytes.reader.head, replay?.head ?? null)
+      machine.release()
+      return { fd, generation, peer: this.#found?.peer ?? peer, local: this.#found?.local ?? local, head }
+    })
   }
 
   [Symbol.dispose](): void {
     this.close()
   }
+
+  // What its machine and its set-up ask for
 
   /** @internal */
   get lingerMs(): number {
@@ -125,7 +245,29 @@ export class Connection implements ConnectionOwner {
   }
 
   /** @internal */
+  opened(): void {
+    this.#book.opened?.(this)
+  }
+
+  /** @internal */
+  found(result: SetupResult): void {
+    this.#found = result
+  }
+
+  /** @internal After another protocol: the bytes go to the program from now on, those that were read already first. */
+  takeOver(head: Uint8Array | null, onOpen: ByteCallback<Connection> | null): void {
+    const bytes = new ByteDriver<Connection>(this.#machine, this, this.#book.bytes, head).begin(onOpen)
+    this.#bytes = bytes
+    this.#machine.hand(bytes)
+  }
+
+  /** @internal */
   ended(reason: CloseReason, error: Error | null): void {
+    const controller = this.#controller
+    if (controller !== null) {
+      const why = error ?? new Error(`the connection has ended: ${reason}`)
+      settlementDesk(this.#machine.host).push({ settle: () => controller.abort(why) })
+    }
     this.#book.ended(this, reason, error)
   }
 
@@ -133,4 +275,28 @@ export class Connection implements ConnectionOwner {
   threw(error: unknown): void {
     this.#book.threw(this, error)
   }
+
+  get #isOver(): boolean {
+    return !this.#machine.open && !this.#machine.settingUp
+  }
+
+  /** null as a name: the driver itself is being made. */
+  #bytesFor(name: string | null): ByteDriver<Connection> {
+    const { driver } = this.#machine
+    if (name !== null && driver !== null && driver !== this.#bytes) {
+      throw new MultiError('BAD_SOCKET', `${name}: a protocol moves the bytes of this connection`)
+    }
+    this.#bytes ??= new ByteDriver<Connection>(this.#machine, this, this.#book.bytes)
+    return this.#bytes
+  }
+
+  /** @internal */
+  [pipe](name: string): ByteDriver<Connection> {
+    return this.#bytesFor(name)
+  }
+}
+
+function joined(first: Uint8Array | null, second: Uint8Array | null): Uint8Array | null {
+  if (second === null || second.length === 0) return first
+  return first === null ? second.slice() : Uint8Array.from([...first, ...second])
 }

@@ -14,6 +14,7 @@ import {
   STATUS_LENGTH,
   type TlsAuthorities,
   type TlsContext,
+  TlsContextError,
   type TlsContextOptions,
   type TlsDescription,
   type TlsEngine,
@@ -108,7 +109,7 @@ type Problem = keyof typeof PROBLEMS
 
 function refusal(problem: Problem, reason: string, cause?: unknown): TransferError {
   const [code, subject] = PROBLEMS[problem]
-  return new TransferError(code, `TLS: ${subject} cannot be used: ${reason || 'no reason given'}`, cause)
+  return new TlsContextError(code, problem, `TLS: ${subject} cannot be used: ${reason || 'no reason given'}`, cause)
 }
 
 class NativeSession implements TlsSession {

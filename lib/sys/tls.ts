@@ -4,7 +4,7 @@
  * in `status` what it left for the peer. Operating errors are values: an answer < 0 here, a TransferError where a
  * context is made.
  */
-import type { TransferError } from '../base/errors.ts'
+import { type TransferCodeName, TransferError } from '../base/errors.ts'
 import type { RegisteredBuffer } from './kernel.ts'
 
 /** What a call answers when it has no bytes to count. */
@@ -169,6 +169,16 @@ export interface TlsEngine {
   /** Of a server: the name that the client asked for; '' when none. */
   askedName(): string
   close(): void
+}
+
+/** Of the options that make a context, the one that cannot be used. */
+export class TlsContextError extends TransferError {
+  /** 'certificate', 'key', 'ca', 'ciphers', … */
+  readonly part: string
+  constructor(code: TransferCodeName, part: string, message: string, cause?: unknown) {
+    super(code, message, cause)
+    this.part = part
+  }
 }
 
 export interface TlsContext {
