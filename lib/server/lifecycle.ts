@@ -17,7 +17,7 @@ import type { IdlePolicy, SuspendOptions } from './server-control.ts'
 import { ServerError } from './server-error.ts'
 import type { EventDesk } from './server-events.ts'
 import { ServerListener } from './server-listener.ts'
-import type { ServerSettings } from './server-options.ts'
+import { connectionsMost, type ServerSettings } from './server-options.ts'
 import { checkTransition, type ServerState } from './server-state.ts'
 import { withinEngine } from './within-engine.ts'
 
@@ -102,6 +102,7 @@ export class Lifecycle implements ControlOwner {
     this.startedAt = this.#host.now
     this.#enter('listening')
     this.#news.push(() => this.#events.start())
+    this.#warnOfDescriptors()
     this.#tellNews()
     return null
   }
@@ -226,6 +227,15 @@ export class Lifecycle implements ControlOwner {
       }
     }
     return null
+  }
+
+  /** Accepting would fail before the limit is reached. */
+  #warnOfDescriptors(): void {
+    const limit = this.#host.kernel.descriptorLimit()
+    const { connections } = this.#reception.admission.limits
+    if (limit < 0 || connections <= connectionsMost(limit)) return
+    const text = `limits.connections is ${connections}, and this process may have ${limit} descriptors open`
+    this.#news.push(() => this.#events.warn('start', new ServerError('DESCRIPTORS', text)))
   }
 
   #depart(options: LeaveOptions, deadline: number): Departure {

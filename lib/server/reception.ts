@@ -14,9 +14,9 @@ import { Connection, type ConnectionBook, machineOf } from './connection.ts'
 import type { ConnectionMachine } from './connection-machine.ts'
 import { ConnectionRegistry } from './connection-registry.ts'
 import type { Driver } from './driver.ts'
-import type { AcceptSink } from './listener-machine.ts'
 import { rejectWithBytes } from './rejected-peer.ts'
 import type { EventDesk } from './server-events.ts'
+import type { ListenerOwner } from './server-listener.ts'
 import type { ServerSettings } from './server-options.ts'
 
 /** The server, as its reception sees it. */
@@ -27,9 +27,9 @@ export interface ReceptionOwner {
   room(): number
   createDriver(connection: Connection, machine: ConnectionMachine): Driver
   /** A connection was made. */
-  came(machine: ConnectionMachine): void
+  came(connection: Connection, machine: ConnectionMachine): void
   /** A connection has left. */
-  left(): void
+  left(connection: Connection): void
   /** The rate lets nobody in before. */
   restUntil(deadline: number): void
   faulted(): void
@@ -38,7 +38,7 @@ export interface ReceptionOwner {
 /** Connections looked at for one that could make room. */
 const EVICTION_LOOKS_MAX = 256
 
-export class Reception implements AcceptSink, ConnectionBook {
+export class Reception implements ListenerOwner, ConnectionBook {
   readonly admission: Admission
   readonly registry: ConnectionRegistry = new ConnectionRegistry()
   readonly dropped: Record<DropReason, number> = zeroes(DROP_REASONS)
@@ -110,6 +110,10 @@ export class Reception implements AcceptSink, ConnectionBook {
     return this.#owner.createDriver(connection, machine)
   }
 
+  opened(connection: Connection): void {
+    if (!this.#events.connect(connection)) machineOf(connection).reset('aborted')
+  }
+
   ended(connection: Connection, reason: CloseReason, error: Error | null): void {
     if (!this.registry.remove(connection)) return
     if (connection.peer !== null) this.admission.release(connection.peer)
@@ -117,7 +121,7 @@ export class Reception implements AcceptSink, ConnectionBook {
     this.bytesRead += connection.bytesRead
     this.bytesWritten += connection.bytesWritten
     this.#events.disconnect(connection, reason, error)
-    this.#owner.left()
+    this.#owner.left(connection)
   }
 
   threw(connection: Connection, error: unknown): void {
@@ -143,7 +147,7 @@ export class Reception implements AcceptSink, ConnectionBook {
     this.admitted++
     this.registry.add(connection)
     if (!this.#events.accept(connection)) machineOf(connection).reset('aborted')
-    this.#owner.came(machineOf(connection))
+    this.#owner.came(connection, machineOf(connection))
     return connection
   }
 

@@ -7,6 +7,8 @@ export const SERVER_ERROR_CODES = [
   'WRONG_STATE',
   /** Admission turned the descriptor away; it was closed. */
   'REFUSED',
+  /** The limit of connections is higher than that of descriptors: a warning, told by `onError` when it starts. */
+  'DESCRIPTORS',
   /** It was not done in the time that was given. */
   'TIMEOUT',
 ] as const

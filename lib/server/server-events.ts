@@ -122,6 +122,11 @@ export class EventDesk {
     this.#error(error, { operation: 'accept', connection: null, retryInMs, fatal })
   }
 
+  /** Nothing has failed yet. */
+  warn(operation: string, warning: Error): void {
+    this.#error(warning, { operation, connection: null, retryInMs: 0, fatal: false })
+  }
+
   /** A callback threw. */
   threw(operation: string, thrown: unknown, connection: Connection | null = null): void {
     if (this.#error(thrown, { operation, connection, retryInMs: 0, fatal: false })) return

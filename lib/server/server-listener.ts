@@ -2,42 +2,47 @@
  * One of a server's listening sockets: where it listens, and whether it takes anybody. It belongs to the server, which
  * opens and closes it; switching it off and on is the program's right.
  */
-import type { SystemError } from '../base/errors.ts'
+import { SystemError } from '../base/errors.ts'
 import type { Host } from '../multi/host.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { ListenHandle, ListenSettings } from './listen-options.ts'
-import { openListenSocket } from './listen-socket.ts'
+import { type ListenSocket, openListenSocket } from './listen-socket.ts'
 import { type AcceptSink, ListenerMachine } from './listener-machine.ts'
 import { withinEngine } from './within-engine.ts'
 
 /** Connections taken out of a queue before it is closed: more than any queue holds. */
 const QUEUE_MOST = 65_536
 
-export class ServerListener {
+/** Where its connections go. */
+export interface ListenerOwner {
+  room(): number
+  accepted(fd: number, generation: number): void
+  failed(error: SystemError, retryInMs: number, fatal: boolean): void
+}
+
+export class ServerListener implements AcceptSink {
   readonly name: string
   readonly #host: Host
   readonly #settings: ListenSettings
-  readonly #sink: AcceptSink & object
+  readonly #owner: ListenerOwner
   #machine: ListenerMachine
   /** The program's wish; the server's own pauses come on top. */
   #isWanted: boolean
   #isHeld = false
 
   /** @internal */
-  static open(host: Host, settings: ListenSettings, sink: AcceptSink & object): ServerListener | SystemError {
+  static open(host: Host, settings: ListenSettings, owner: ListenerOwner): ServerListener | SystemError {
     const socket = openListenSocket(host, settings)
-    if (!('fd' in socket)) return socket
-    return new ServerListener(host, settings, sink, new ListenerMachine(host, socket, sink, settings))
+    return socket instanceof SystemError ? socket : new ServerListener(host, settings, owner, socket)
   }
 
-  /** @internal */
-  private constructor(host: Host, settings: ListenSettings, sink: AcceptSink & object, machine: ListenerMachine) {
+  private constructor(host: Host, settings: ListenSettings, owner: ListenerOwner, socket: ListenSocket) {
     this.#host = host
     this.#settings = settings
-    this.#sink = sink
-    this.#machine = machine
+    this.#owner = owner
     this.#isWanted = settings.enabled
     this.name = settings.name
+    this.#machine = new ListenerMachine(host, socket, this, settings)
   }
 
   /** With the port that the system chose. */
@@ -83,7 +88,7 @@ export class ServerListener {
     const { ECONNABORTED, EINTR } = kernel.errno
     for (let count = 0; count < QUEUE_MOST && this.fd >= 0; count++) {
       const accepted = kernel.accept(this.fd)
-      if (accepted >= 0) this.#sink.accepted(accepted, kernel.generation(accepted), this.#machine)
+      if (accepted >= 0) this.accepted(accepted, kernel.generation(accepted))
       else if (accepted !== -ECONNABORTED && accepted !== -EINTR) return
     }
   }
@@ -98,22 +103,41 @@ export class ServerListener {
     return this.#machine.release()
   }
 
-  /** @internal Closes and opens anew, at the port that it had. */
+  /** @internal Closes and opens anew, at the port that it had. A descriptor of the program's stays as it is. */
   reopen(): SystemError | null {
-    const { address } = this.#machine
+    const { address } = this
     const { target } = this.#settings
     if (target.kind === 'fd') return null
     this.close()
     const settings: ListenSettings =
       target.kind === 'unix' ? this.#settings : { ...this.#settings, target: { ...target, address, fallback: null } }
     const socket = openListenSocket(this.#host, settings)
-    if (!('fd' in socket)) return socket
-    this.#machine = new ListenerMachine(this.#host, socket, this.#sink, settings)
+    if (socket instanceof SystemError) return socket
+    this.#machine = new ListenerMachine(this.#host, socket, this, settings)
     this.#apply('reopen')
     return null
   }
 
+  // What its machine asks for
+
+  /** @internal */
+  room(): number {
+    return this.#owner.room()
+  }
+
+  /** @internal */
+  accepted(fd: number, generation: number): void {
+    this.#owner.accepted(fd, generation)
+  }
+
+  /** @internal */
+  failed(error: SystemError, retryInMs: number, fatal: boolean): void {
+    this.#owner.failed(error, retryInMs, fatal)
+  }
+
   #apply(name: string): void {
+    const { closed } = this.#machine
+    if (closed) return
     withinEngine(this.#host, name, () => {
       if (this.#isWanted && !this.#isHeld) this.#machine.enable()
       else this.#machine.disable()

@@ -66,8 +66,6 @@ export interface ServerBaseOptions<Data = unknown> extends ServerEvents {
 export interface ServerSettings {
   readonly listen: readonly ListenSettings[]
   readonly limits: Limits
-  /** The limit was not given: it follows what the process may open. */
-  readonly hasDefaultConnections: boolean
   readonly prefixLengths: PrefixLengths
   readonly overload: 'pause' | 'reject'
   readonly policy: Policy | null
@@ -79,7 +77,9 @@ export interface ServerSettings {
 }
 
 /** As libmicrohttpd's idea of a limit, without select's. */
-export const CONNECTIONS_DEFAULT_MOST = 16_384
+const CONNECTIONS_DEFAULT_MOST = 16_384
+/** What a process has open besides: its loops, its files, its own connections. */
+const RESERVED_DESCRIPTORS = 64
 const LIMIT_MOST = 2 ** 31 - 1
 const BURST_MOST = 1_000_000
 const MINIMUM_RATE = 1e-6
@@ -155,14 +155,15 @@ export function serverSettings(
   what: string,
   options: ServerBaseOptions,
   own: Readonly<Record<string, Check>>,
+  descriptorLimit: number,
 ): ServerSettings {
   checkOptions(what, options, { ...SERVER_CHECKS, ...own })
   const { listen = [], limits = {} } = options
+  const connections = Math.min(connectionsMost(descriptorLimit), CONNECTIONS_DEFAULT_MOST)
   const all = Array.isArray(listen) ? (listen as readonly ListenOptions[]) : [listen as ListenOptions]
   return {
     listen: all.map((one) => listenSettings(one)),
-    limits: mergeLimits({ connections: CONNECTIONS_DEFAULT_MOST, perPrefix: 'default', rate: null }, limits),
-    hasDefaultConnections: limits.connections === undefined,
+    limits: mergeLimits({ connections, perPrefix: 'default', rate: null }, limits),
     prefixLengths: { ipv4: limits.prefixLengths?.ipv4 ?? 32, ipv6: limits.prefixLengths?.ipv6 ?? 64 },
     overload: options.overload ?? 'pause',
     policy: options.policy ?? null,
@@ -172,6 +173,11 @@ export function serverSettings(
     priority: options.priority ?? 'normal',
     name: options.name ?? '',
   }
+}
+
+/** How many connections a process with that limit has descriptors for. */
+export function connectionsMost(descriptorLimit: number): number {
+  return Math.max(descriptorLimit - RESERVED_DESCRIPTORS, 1)
 }
 
 /** The limits with some of them replaced. Throws TypeError or RangeError. */

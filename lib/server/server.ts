@@ -56,7 +56,8 @@ import {
   serverSettings,
 } from './server-options.ts'
 import type { ServerState } from './server-state.ts'
-import { isStrategy, type Strategy } from './server-strategy.ts'
+import { type CallbackStrategy, isStrategy, type Strategy } from './server-strategy.ts'
+import { type SessionOwner, Sessions } from './sessions.ts'
 import type { SocketTicket } from './ticket.ts'
 import { withinEngine } from './within-engine.ts'
 
@@ -89,15 +90,18 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   readonly #reception: Reception
   readonly #lifecycle: Lifecycle
   readonly #exclusive: ExclusiveQueue
+  readonly #callback: CallbackStrategy['callback'] | null
+  readonly #sessions: Sessions | null
+  readonly #beginSession = (connection: Connection): void => this.#sessions?.opened(connection)
   #priority: Priority
 
   /** Throws TypeError or RangeError naming the option and the value; opens nothing. */
   constructor(multi: Multi<object>, options: ServerOptions<Data>, kind: ServerKind = SERVER) {
     if (!(multi instanceof Multi)) throw new TypeError(`a server needs a Multi, not ${show(multi)}`)
-    this.settings = serverSettings(kind.what, options, kind.checks)
     if (multi.closed) throw new MultiError('BAD_HANDLE', 'a server needs a Multi, and this one is closed')
     this.multi = multi
     this.host = engineOf(multi)
+    this.settings = serverSettings(kind.what, options, kind.checks, this.host.kernel.descriptorLimit())
     this.name = this.settings.name
     this.data = options.data as Data
     this.#priority = this.settings.priority
@@ -106,6 +110,10 @@ export class Server<Data = unknown> implements ServerControl<Data> {
     this.#lifecycle = new Lifecycle(this.host, this.settings, this.#events, this.#reception, (_timer, now) =>
       this.#exclusive.expire(now),
     )
+    const { strategy } = options
+    this.#callback = strategy !== undefined && 'callback' in strategy ? strategy.callback : null
+    this.#sessions =
+      strategy !== undefined && 'session' in strategy ? new Sessions(strategy, this.#sessionOwner()) : null
     this.#exclusive = new ExclusiveQueue(this.host, () => this.#exclusiveChanged())
   }
 
@@ -114,17 +122,9 @@ export class Server<Data = unknown> implements ServerControl<Data> {
    * which follows.
    */
   protected createDriver(connection: Connection, _machine: ConnectionMachine): Driver {
-    return bytesOf(connection)
-  }
-
-  /** How many connections the strategy has room for. */
-  protected get strategyRoom(): number {
-    return Number.POSITIVE_INFINITY
-  }
-
-  /** There may be room again. */
-  protected wakeListeners(): void {
-    this.#lifecycle.wakeListeners()
+    const bytes = bytesOf(connection)
+    if (this.#callback !== null) bytes.onReadable ??= this.#callback
+    return bytes.begin(this.#sessions === null ? null : this.#beginSession)
   }
 
   /** While it takes leave: what becomes of idle connections, and until when. null otherwise. */
@@ -342,12 +342,24 @@ export class Server<Data = unknown> implements ServerControl<Data> {
       get turnsAway(): Rejection | null {
         return server.#lifecycle.turnsAway
       },
-      room: () => (server.#exclusive.isTaken ? 0 : server.strategyRoom),
+      room: () => (server.#exclusive.isTaken ? 0 : (server.#sessions?.room ?? Number.POSITIVE_INFINITY)),
       createDriver: (connection, machine) => server.createDriver(connection, machine),
-      came: (machine) => server.#lifecycle.came(machine),
-      left: () => server.#lifecycle.left(),
+      came: (connection, machine) => {
+        server.#sessions?.expect(connection)
+        server.#lifecycle.came(machine)
+      },
+      left: (connection) => {
+        server.#sessions?.ended(connection)
+        server.#lifecycle.left()
+      },
       restUntil: (deadline) => server.#lifecycle.setTimer(ControlTimer.RATE, deadline),
       faulted: () => server.#lifecycle.faulted(),
+    }
+  }
+  #sessionOwner(): SessionOwner {
+    return {
+      sessionFailed: (connection, error) => this.#events.threw('session', error, connection),
+      sessionEnded: () => withinEngine(this.host, 'session', () => this.#lifecycle.wakeListeners()),
     }
   }
 }
