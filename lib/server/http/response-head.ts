@@ -10,6 +10,17 @@ import { HeaderList, matchesName } from '../../wire/http1/header-list.ts'
 import { isFieldValue, isToken } from '../../wire/http1/syntax.ts'
 import type { HttpResponseHeaders } from './response.ts'
 
+/** Of a server. */
+export interface ResponseSettings {
+  /** Value of Server; null leaves it out. */
+  readonly server: string | null
+  /** Send Date. */
+  readonly date: boolean
+}
+
+const NO_CONTENT = 204
+export const RESET_CONTENT = 205
+export const NOT_MODIFIED = 304
 const STATUS_LEAST = 200
 const STATUS_MOST = 999
 const SECOND_MS = 1000
@@ -213,6 +224,11 @@ export function statusLine(status: number, reason: string | undefined): string {
     throw wrongType('reason', 'Latin-1 text without CR, LF and NUL', reason)
   }
   return `HTTP/1.1 ${status} ${reason}\r\n`
+}
+
+/** Whether an answer to GET with that status has a body. */
+export function hasContent(status: number): boolean {
+  return status !== NO_CONTENT && status !== RESET_CONTENT && status !== NOT_MODIFIED
 }
 
 export function checkStatus(status: number): void {

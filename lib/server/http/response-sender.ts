@@ -10,10 +10,23 @@ import type { CloseReason } from '../close-reason.ts'
 import type { ConnectionMachine } from '../connection-machine.ts'
 import type { Outbox } from '../outbox.ts'
 import { type BodySource, bytesOf, PieceStatus, type SourceOwner } from './body-source.ts'
-import { openBody } from './open-body.ts'
+import { FileSource, shorter } from './file-body.ts'
+import { discardResponse, openBody } from './open-body.ts'
+import { PreparedResponse } from './prepared-response.ts'
 import { PullSource } from './pull-body.ts'
 import type { HttpResponse, HttpResponseBody, HttpResponseHeaders } from './response.ts'
-import { checkStatus, type HeadTools, headTools, statusLine } from './response-head.ts'
+import {
+  checkStatus,
+  type HeadTools,
+  hasContent,
+  headTools,
+  NOT_MODIFIED,
+  RESET_CONTENT,
+  type ResponseSettings,
+  statusLine,
+} from './response-head.ts'
+
+export type { ResponseSettings }
 
 export const SendStatus = {
   /** All is with the outbox or the kernel. The outbox may still have to be flushed. */
@@ -37,13 +50,6 @@ export interface ResponseContext {
   readonly keepAlive: boolean
 }
 
-export interface ResponseSettings {
-  /** Value of Server; null leaves it out. */
-  readonly server: string | null
-  /** Send Date. */
-  readonly date: boolean
-}
-
 export const DEFAULT_RESPONSE_SETTINGS: ResponseSettings = { server: null, date: true }
 
 /** Composed bytes from which on they are sent before more is asked for. */
@@ -53,12 +59,14 @@ const PULL_BYTES_MAX = 64 * 1024
 /** Pieces of one run, so that a fast producer does not starve the other machines. */
 const PIECES_PER_RUN = 64
 
+/** Files up to this size are read, and leave in one call with their head. */
+const READ_FILE_BYTES_MAX = 16 * 1024
+/** Of one sendfile, and how many of them a run makes: a fast receiver does not starve the other machines. */
+const FILE_BYTES_PER_SEND = 1024 * 1024
+const FILE_SENDS_PER_RUN = 4
+
 const Framing = { LENGTH: 0, CHUNKED: 1, UNTIL_CLOSE: 2, NONE: 3 } as const
 type Framing = (typeof Framing)[keyof typeof Framing]
-
-const NO_CONTENT = 204
-const RESET_CONTENT = 205
-const NOT_MODIFIED = 304
 
 export class ResponseSender implements SourceOwner {
   readonly #machine: ConnectionMachine
@@ -91,14 +99,17 @@ export class ResponseSender implements SourceOwner {
 
   /** Throws a TypeError or RangeError, or a SystemError of a file, when nothing of the response was sent. */
   start(response: HttpResponse, context: ResponseContext): SendStatus {
+    if (response instanceof PreparedResponse && this.#prepared(response, context)) return SendStatus.DONE
     const { body = null } = response
     if (body === null || typeof body === 'string' || body instanceof Uint8Array || Array.isArray(body)) {
-      const bytes = Array.isArray(body) ? body.map(bytesOf) : (body as string | Uint8Array | null)
-      const sent = this.#head(response, context, lengthOf(bytes))
-      if (sent) this.#whole(bytes)
+      this.#startWhole(
+        response,
+        context,
+        Array.isArray(body) ? body.map(bytesOf) : (body as string | Uint8Array | null),
+      )
       return SendStatus.DONE
     }
-    const source = openBody(this, body as Exclude<HttpResponseBody, string | Uint8Array>)
+    const source = openBody(this.#machine.host, this, body as Exclude<HttpResponseBody, string | Uint8Array>)
     try {
       if (!this.#head(response, context, source.length)) {
         closeQuietly(source, null)
@@ -117,12 +128,12 @@ export class ResponseSender implements SourceOwner {
   run(): SendStatus {
     const source = this.#source
     if (source === null) return SendStatus.DONE
+    if (source instanceof FileSource && this.#goesByFile(source)) return this.#runFile(source)
     for (let pieces = 0; pieces < PIECES_PER_RUN; pieces++) {
       // What the outbox keeps by reference must be gone before the producer may use its memory again.
       if (this.#outbox.hasQueue || this.#outbox.pending >= FLUSH_BYTES) {
         const flushed = this.#outbox.flush()
-        if (flushed === -this.#machine.host.kernel.errno.EAGAIN) return SendStatus.BLOCKED
-        if (flushed < 0) return this.#broken(flushed)
+        if (flushed < 0) return this.#notSent(flushed, 'send')
       }
       if (this.#framing === Framing.LENGTH && this.#remaining === 0) return this.#finish()
       let status: PieceStatus
@@ -150,6 +161,11 @@ export class ResponseSender implements SourceOwner {
     fields.read('headers', headers ?? undefined)
     const connection = fields.connection === '' ? '' : `Connection: ${fields.connection}\r\n`
     this.#outbox.text(`${statusLine(status, undefined)}${fields.lines}${connection}\r\n`)
+  }
+
+  /** Closes what a response holds that comes too late. */
+  discard(response: HttpResponse): void {
+    discardResponse(this.#machine.host, response)
   }
 
   /** A pull function that said PAUSE is asked again. From anywhere. */
@@ -207,7 +223,7 @@ export class ResponseSender implements SourceOwner {
     const { fields } = this.#tools
     const { method } = context
     const isConnected = method === 'CONNECT' && status < 300
-    if (status === NO_CONTENT || status === RESET_CONTENT || isConnected) {
+    if (isConnected || (!hasContent(status) && status !== NOT_MODIFIED)) {
       this.#framing = Framing.NONE
       return status === RESET_CONTENT ? 'Content-Length: 0\r\n' : ''
     }
@@ -222,7 +238,8 @@ export class ResponseSender implements SourceOwner {
     this.#framing = Framing.LENGTH
     this.#remaining = length
     let lines = `Content-Length: ${length}\r\n`
-    if (length < 0 || (fields.chunked && context.httpVersion !== '1.0')) {
+    const wantsChunks = fields.chunked || response.trailers !== undefined
+    if (length < 0 || (wantsChunks && context.httpVersion !== '1.0')) {
       this.#framing = context.httpVersion === '1.0' ? Framing.UNTIL_CLOSE : Framing.CHUNKED
       lines = context.httpVersion === '1.0' ? '' : 'Transfer-Encoding: chunked\r\n'
     }
@@ -233,15 +250,64 @@ export class ResponseSender implements SourceOwner {
   }
 
   /** A body that is there as a whole. */
-  #whole(body: string | Uint8Array | readonly Uint8Array[] | null): void {
+  #startWhole(response: HttpResponse, context: ResponseContext, body: WholeBody): void {
     const outbox = this.#outbox
-    const isChunked = this.#framing === Framing.CHUNKED
     const length = lengthOf(body)
+    this.#trailers = response.trailers
+    // Before the head: what is wrong with them must throw while nothing was sent.
+    const trailers = this.#trailerLines()
+    if (!this.#head(response, context, length)) return
+    const isChunked = this.#framing === Framing.CHUNKED
     if (isChunked && length > 0) outbox.text(`${length.toString(16)}\r\n`)
     if (typeof body === 'string') outbox.utf8(body, length)
     else if (body instanceof Uint8Array) outbox.bytes(body)
     else if (body !== null) for (const piece of body) outbox.bytes(piece)
-    if (isChunked) outbox.text(length > 0 ? '\r\n0\r\n\r\n' : '0\r\n\r\n')
+    if (isChunked) outbox.text(`${length > 0 ? '\r\n' : ''}0\r\n${trailers}\r\n`)
+  }
+
+  /** False when this request needs another head. */
+  #prepared(response: PreparedResponse, { method, httpVersion, keepAlive }: ResponseContext): boolean {
+    if (!keepAlive || httpVersion === '1.0' || method === 'HEAD' || method === 'CONNECT') return false
+    const bytes = response.encoded(this.#settings, this.#tools)
+    if (bytes === null) return false
+    this.keepAlive = true
+    this.#outbox.bytes(bytes)
+    if (!response.isJoined) this.#outbox.bytes(response.body)
+    return true
+  }
+
+  /** Past us: nothing but a socket below, and large enough not to leave together with its head. */
+  #goesByFile(source: FileSource): boolean {
+    return (
+      !source.mustBeRead &&
+      source.length > READ_FILE_BYTES_MAX &&
+      this.#framing === Framing.LENGTH &&
+      this.#machine.stream.isPlain
+    )
+  }
+
+  #runFile(source: FileSource): SendStatus {
+    const { stream, host } = this.#machine
+    const { errno } = host.kernel
+    for (let sends = 0; sends < FILE_SENDS_PER_RUN; sends++) {
+      const flushed = this.#outbox.pending > 0 ? this.#outbox.flush() : 0
+      if (flushed < 0) return this.#notSent(flushed, 'send')
+      if (this.#remaining === 0) return this.#finish()
+      const wanted = Math.min(this.#remaining, FILE_BYTES_PER_SEND)
+      const sent = stream.socket.sendFile(source.fd, source.offset + this.#position, wanted)
+      if (sent === -errno.EINVAL || sent === -errno.ENOSYS) {
+        // Not every file system can.
+        source.mustBeRead = true
+        return this.run()
+      }
+      if (sent < 0) return this.#notSent(sent, 'sendfile')
+      if (sent === 0) return this.#fail('error', shorter())
+      this.#machine.bytesWritten += sent
+      this.#position += sent
+      this.#remaining -= sent
+    }
+    this.#machine.markDirty()
+    return SendStatus.YIELDED
   }
 
   /** False when the body grows beyond its length. */
@@ -286,9 +352,10 @@ export class ResponseSender implements SourceOwner {
     return this.#tools.fields.readTrailers(typeof trailers === 'function' ? trailers() : trailers)
   }
 
-  #broken(result: number): SendStatus {
+  #notSent(result: number, syscall: string): SendStatus {
     const { stream, host } = this.#machine
-    return this.#fail('error', stream.failure ?? systemError(host.kernel, result, 'send'))
+    if (result === -host.kernel.errno.EAGAIN) return SendStatus.BLOCKED
+    return this.#fail('error', stream.failure ?? systemError(host.kernel, result, syscall))
   }
 
   #fail(reason: CloseReason, cause: unknown): SendStatus {
@@ -299,9 +366,11 @@ export class ResponseSender implements SourceOwner {
   }
 }
 
+type WholeBody = string | Uint8Array | readonly Uint8Array[] | null
+
 const LONGER = 'option body is longer than its length'
 
-function lengthOf(body: string | Uint8Array | readonly Uint8Array[] | null): number {
+function lengthOf(body: WholeBody): number {
   if (body === null) return 0
   if (typeof body === 'string') return Buffer.byteLength(body, 'utf8')
   if (body instanceof Uint8Array) return body.length
