@@ -40,15 +40,20 @@ class WorldClient implements LocalClient {
   readonly #peer: Peer
 
   constructor({ world, kernel: simulated }: Simulation, to: SocketAddress) {
+    // A loop that waits has to look up, although nothing of its own has happened.
+    const tell = (): void => void world.plan(world.now, () => {})
     this.#peer = Peer.connect(world, simulated.network, to, {
       data: (bytes) => {
         this.received += Buffer.from(bytes).toString('latin1')
+        tell()
       },
       ended: () => {
         this.ended = true
+        tell()
       },
       failed: (errno) => {
         this.failed = errnoName({ errno: SIM_ERRNO }, -errno)
+        tell()
       },
     })
   }
