@@ -90,30 +90,29 @@ export class Admission {
     return prefixKey(peer, this.#settings.prefixLengths)
   }
 
-  /** null: it is in, and counted until `release`. */
-  admit(peer: SocketAddress, now: number): DropReason | null {
+  /** null: it is in, and counted until `release` with the same key. */
+  admit(peer: SocketAddress, key: PrefixKey | null, now: number): DropReason | null {
     const { counts, limits } = this
     if (!counts.enter(limits.connections)) return 'connections'
-    const refused = this.#admitAddress(peer, now, limits.rate)
+    const refused = this.#admitAddress(peer, key, now, limits.rate)
     if (refused !== null) counts.leave()
     return refused
   }
 
-  /** The peer behind a proxy is known now: it takes the place of the proxy's address. */
-  readmit(proxy: SocketAddress, peer: SocketAddress, now: number): DropReason | null {
-    const refused = this.#admitAddress(peer, now, null)
-    if (refused === null) this.#releaseAddress(proxy)
+  /** The peer behind a proxy is known now: its key takes the place of the proxy's. */
+  readmit(proxyKey: PrefixKey | null, peer: SocketAddress, now: number): DropReason | null {
+    const refused = this.#admitAddress(peer, this.keyOf(peer), now, null)
+    if (refused === null && proxyKey !== null) this.counts.leavePrefix(proxyKey)
     return refused
   }
 
-  release(peer: SocketAddress): void {
+  release(key: PrefixKey | null): void {
     this.counts.leave()
-    this.#releaseAddress(peer)
+    if (key !== null) this.counts.leavePrefix(key)
   }
 
-  #admitAddress(peer: SocketAddress, now: number, rate: Rate | null): DropReason | null {
+  #admitAddress(peer: SocketAddress, key: PrefixKey | null, now: number, rate: Rate | null): DropReason | null {
     const { counts } = this
-    const key = this.keyOf(peer)
     if (key !== null && !counts.enterPrefix(key, this.#mostOf(peer))) return 'address'
     let refused: DropReason | null = null
     if (rate !== null && !counts.rate.take(rate, now)) refused = 'rate'
@@ -138,10 +137,5 @@ export class Admission {
     const { perPrefix } = this.limits
     if (perPrefix !== 'default') return perPrefix
     return isLocalPeer(peer) ? Number.POSITIVE_INFINITY : PER_PREFIX_DEFAULT
-  }
-
-  #releaseAddress(peer: SocketAddress): void {
-    const key = this.keyOf(peer)
-    if (key !== null) this.counts.leavePrefix(key)
   }
 }

@@ -6,18 +6,21 @@ import type { SystemError } from '../base/errors.ts'
 import { SocketFilter } from '../connection/socket-filter.ts'
 import { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
-import { type SocketAddress, SocketOption } from '../sys/kernel.ts'
+import { Family, type SocketAddress, SocketOption } from '../sys/kernel.ts'
+import type { PrefixKey } from './address-prefix.ts'
 import { Admission, DROP_REASONS, type DropReason, type Policy, type Rejection } from './admission.ts'
 import { type ByteSettings, HIGH_WATER_MARK } from './byte-driver.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 import { Connection, type ConnectionBook, machineOf } from './connection.ts'
-import type { ConnectionMachine } from './connection-machine.ts'
+import type { ConnectionMachine, SetupFailure } from './connection-machine.ts'
 import { ConnectionRegistry } from './connection-registry.ts'
+import { type SetupPlan, StreamSetup } from './connection-setup.ts'
 import type { Driver } from './driver.ts'
 import { rejectWithBytes } from './rejected-peer.ts'
 import type { EventDesk } from './server-events.ts'
 import type { ListenerOwner } from './server-listener.ts'
 import type { ServerSettings } from './server-options.ts'
+import type { ServerTls } from './server-tls.ts'
 
 /** The server, as its reception sees it. */
 export interface ReceptionOwner {
@@ -53,14 +56,22 @@ export class Reception implements ListenerOwner, ConnectionBook {
   readonly #settings: ServerSettings
   readonly #events: EventDesk
   readonly #owner: ReceptionOwner
+  readonly #plan: SetupPlan | null
+  /** Of connections over unix sockets that are counted; the rest have theirs in the address. */
+  readonly #unixKeys = new Map<Connection, PrefixKey>()
+  /** Clients of a proxy, until they are gone. */
+  readonly #turnedAway = new Map<Connection, { readonly reason: DropReason; readonly peer: SocketAddress }>()
 
-  constructor(host: Host, settings: ServerSettings, events: EventDesk, owner: ReceptionOwner) {
+  constructor(host: Host, settings: ServerSettings, tls: ServerTls | null, events: EventDesk, owner: ReceptionOwner) {
     this.#host = host
     this.#settings = settings
     this.#events = events
     this.#owner = owner
     this.admission = new Admission({ ...settings, policy: this.#guarded(settings.policy) })
-    const { lingerMs, idleMs, writeStallMs } = settings.timeouts
+    const { lingerMs, idleMs, writeStallMs, proxyHeaderMs, handshakeMs } = settings.timeouts
+    const readmit: SetupPlan['readmit'] = (connection, _proxy, peer) => this.#readmit(connection as Connection, peer)
+    const { proxy } = settings
+    this.#plan = proxy === null && tls === null ? null : { proxy, tls, proxyHeaderMs, handshakeMs, readmit }
     this.lingerMs = lingerMs
     this.bytes = { idleMs, writeStallMs, highWaterMark: HIGH_WATER_MARK }
   }
@@ -85,8 +96,9 @@ export class Reception implements ListenerOwner, ConnectionBook {
       this.#drop('gone', null)
       return
     }
-    const refused = this.#refusalOf(peer)
-    if (refused === null) this.#welcome(fd, generation, peer)
+    const key = this.#keyOf(fd, peer)
+    const refused = this.#refusalOf(peer, key)
+    if (refused === null) this.#welcome(fd, generation, peer, key)
     else this.#turnAway(fd, generation, peer, refused)
   }
 
@@ -98,8 +110,9 @@ export class Reception implements ListenerOwner, ConnectionBook {
 
   /** An adopted descriptor: in, or closed with the reason. */
   adopt(fd: number, generation: number, peer: SocketAddress, _head: Uint8Array | null): Connection | DropReason {
-    const refused = this.#refusalOf(peer)
-    if (refused === null) return this.#welcome(fd, generation, peer)
+    const key = this.#keyOf(fd, peer)
+    const refused = this.#refusalOf(peer, key)
+    if (refused === null) return this.#welcome(fd, generation, peer, key)
     this.#turnAway(fd, generation, peer, refused)
     return refused
   }
@@ -116,10 +129,16 @@ export class Reception implements ListenerOwner, ConnectionBook {
 
   ended(connection: Connection, reason: CloseReason, error: Error | null): void {
     if (!this.registry.remove(connection)) return
-    if (connection.peer !== null) this.admission.release(connection.peer)
+    this.admission.release(this.#keyOfCounted(connection))
+    this.#unixKeys.delete(connection)
     this.endings[reason]++
     this.bytesRead += connection.bytesRead
     this.bytesWritten += connection.bytesWritten
+    const turnedAway = this.#turnedAway.get(connection)
+    if (turnedAway !== undefined) {
+      this.#turnedAway.delete(connection)
+      this.#drop(turnedAway.reason, turnedAway.peer)
+    }
     this.#events.disconnect(connection, reason, error)
     this.#owner.left(connection)
   }
@@ -133,17 +152,19 @@ export class Reception implements ListenerOwner, ConnectionBook {
   }
 
   /** The cheap steps first; a place is taken when it is null. */
-  #refusalOf(peer: SocketAddress): DropReason | null {
+  #refusalOf(peer: SocketAddress, key: PrefixKey | null): DropReason | null {
     const { admission } = this
     if (this.#owner.turnsAway !== null) return 'suspended'
     if (this.#settings.evictIdle && admission.isFull) this.#evict()
-    return admission.admit(peer, this.#host.now)
+    return admission.admit(peer, key, this.#host.now)
   }
 
-  #welcome(fd: number, generation: number, peer: SocketAddress): Connection {
+  #welcome(fd: number, generation: number, peer: SocketAddress, key: PrefixKey | null): Connection {
     const host = this.#host
     const stream = new ByteStream(host, new SocketFilter(host, fd, generation, peer), host.now)
-    const connection = new Connection(host, stream, this)
+    const plan = this.#plan !== null && StreamSetup.isNeeded(this.#plan, peer) ? this.#plan : null
+    const connection = new Connection(host, stream, this, plan)
+    if (peer.family === Family.UNIX && key !== null) this.#unixKeys.set(connection, key)
     this.admitted++
     this.registry.add(connection)
     if (!this.#events.accept(connection)) machineOf(connection).reset('aborted')
@@ -160,6 +181,35 @@ export class Reception implements ListenerOwner, ConnectionBook {
       host.closeFd(fd, generation)
     }
     this.#drop(reason, peer)
+  }
+
+  /** Of a unix socket: by the user at the other end, where a limit asks for it. */
+  #keyOf(fd: number, peer: SocketAddress): PrefixKey | null {
+    if (peer.family !== Family.UNIX) return this.admission.keyOf(peer)
+    if (this.admission.limits.perPrefix === 'default') return null
+    const credentials = this.#host.kernel.peerCredentials(fd)
+    return typeof credentials === 'number' ? null : `uid ${credentials.uid}`
+  }
+
+  /** Under which it is counted. */
+  #keyOfCounted(connection: Connection): PrefixKey | null {
+    const { peer } = connection
+    return this.#unixKeys.get(connection) ?? (peer === null ? null : this.admission.keyOf(peer))
+  }
+
+  /** The proxy has said who the client is. */
+  #readmit(connection: Connection, peer: SocketAddress): SetupFailure | null {
+    const reason = this.admission.readmit(this.#keyOfCounted(connection), peer, this.#host.now)
+    if (reason === null) {
+      this.#unixKeys.delete(connection)
+      return null
+    }
+    this.#turnedAway.set(connection, { reason, peer })
+    const rejection = this.#rejectionFor(reason)
+    if (typeof rejection === 'string') return { reason: 'policy', error: null, farewell: rejection }
+    // A fresh socket has room for the little that it is.
+    machineOf(connection).stream.sendBytes(rejection, 0, rejection.length)
+    return { reason: 'policy', error: null, farewell: 'linger' }
   }
 
   /** A policy that throws lets nobody in. */

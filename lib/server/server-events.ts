@@ -41,6 +41,8 @@ export interface ServerEvents {
   onIdle?: (() => void) | null
   onStart?: (() => void) | null
   onStop?: (() => void) | null
+  /** Nothing moved for too long: the connection is closed unless this calls `extend` of it. */
+  onTimeout?: ((connection: Connection) => void) | null
   /** Every change of the state. */
   onState?: ((state: ServerState, previous: ServerState) => void) | null
 }
@@ -54,6 +56,7 @@ export const EVENT_CHECKS: Readonly<Record<keyof ServerEvents, Check>> = {
   onIdle: isFunctionOrNull,
   onStart: isFunctionOrNull,
   onStop: isFunctionOrNull,
+  onTimeout: isFunctionOrNull,
   onState: isFunctionOrNull,
 }
 
@@ -66,6 +69,10 @@ export class EventDesk {
   constructor(events: ServerEvents) {
     this.#events = events
     this.onState = events.onState ?? null
+  }
+
+  get onTimeout(): ((connection: Connection) => void) | null {
+    return this.#events.onTimeout ?? null
   }
 
   drop(reason: DropReason, peer: SocketAddress | null): void {

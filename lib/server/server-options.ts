@@ -17,7 +17,9 @@ import type { PrefixLengths } from './address-prefix.ts'
 import type { Limits, Policy, Rejection } from './admission.ts'
 import { type ListenOptions, type ListenSettings, listenSettings } from './listen-options.ts'
 import { PRIORITIES, type Priority } from './priority.ts'
+import { type ProxyAcceptance, type ProxyProtocolOptions, proxyAcceptance } from './proxy-acceptance.ts'
 import { EVENT_CHECKS, type ServerEvents } from './server-events.ts'
+import type { ServerTlsOptions } from './server-tls.ts'
 import { type Timeouts, timeoutSettings } from './timeouts.ts'
 
 /** Spelled as a number per second, or as the least ms between two. */
@@ -57,6 +59,10 @@ export interface ServerBaseOptions<Data = unknown> extends ServerEvents {
   /** At the limit of connections, an idle one (the oldest) makes room for the next. Default false. */
   evictIdle?: boolean
   timeouts?: Partial<Timeouts>
+  /** Certificates and rules: every connection begins with TLS. */
+  tls?: ServerTlsOptions | null
+  /** Proxies whose PROXY header says who the client is. */
+  proxyProtocol?: ProxyProtocolOptions | null
   priority?: Priority
   name?: string
   /** Anything of yours; `server.data`. */
@@ -72,6 +78,7 @@ export interface ServerSettings {
   readonly rejection: Rejection
   readonly evictIdle: boolean
   readonly timeouts: Timeouts
+  readonly proxy: ProxyAcceptance | null
   readonly priority: Priority
   readonly name: string
 }
@@ -114,7 +121,7 @@ const isRate: Check = (option, value) => {
 
 const LIMIT_CHECKS = { connections: isLimit, perPrefix: isPrefixLimit, rate: isRate }
 
-const isLimits: Check = (option, value) =>
+export const isLimits: Check = (option, value) =>
   checkOptions(`option ${option}`, value, { ...LIMIT_CHECKS, prefixLengths: isPrefixLengths })
 
 const isPrefixLengths: Check = (option, value) =>
@@ -145,6 +152,8 @@ const SERVER_CHECKS: Readonly<Record<keyof ServerBaseOptions, Check>> = {
   rejection: isRejection,
   evictIdle: isBoolean,
   timeouts: anything,
+  tls: anything,
+  proxyProtocol: anything,
   priority: isPriority,
   name: isText,
   data: anything,
@@ -170,6 +179,7 @@ export function serverSettings(
     rejection: options.rejection ?? 'close',
     evictIdle: options.evictIdle ?? false,
     timeouts: timeoutSettings('timeouts', options.timeouts),
+    proxy: options.proxyProtocol ? proxyAcceptance('proxyProtocol', options.proxyProtocol) : null,
     priority: options.priority ?? 'normal',
     name: options.name ?? '',
   }

@@ -57,6 +57,7 @@ import {
 } from './server-options.ts'
 import type { ServerState } from './server-state.ts'
 import { type CallbackStrategy, isStrategy, type Strategy } from './server-strategy.ts'
+import { ServerTls, type ServerTlsOptions } from './server-tls.ts'
 import { type SessionOwner, Sessions } from './sessions.ts'
 import type { SocketTicket } from './ticket.ts'
 import { withinEngine } from './within-engine.ts'
@@ -74,9 +75,11 @@ export interface ServerKind {
   /** For error messages: 'HttpServer options'. */
   readonly what: string
   readonly checks: Readonly<Record<string, Check>>
+  /** What it speaks over TLS (ALPN). */
+  readonly protocols: readonly string[]
 }
 
-const SERVER: ServerKind = { what: 'Server options', checks: { strategy: isStrategy } }
+const SERVER: ServerKind = { what: 'Server options', checks: { strategy: isStrategy }, protocols: [] }
 
 export class Server<Data = unknown> implements ServerControl<Data> {
   readonly multi: Multi<object>
@@ -86,6 +89,7 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   protected readonly host: Host
   /** @internal */
   protected readonly settings: ServerSettings
+  readonly #tls: ServerTls | null
   readonly #events: EventDesk
   readonly #reception: Reception
   readonly #lifecycle: Lifecycle
@@ -106,7 +110,9 @@ export class Server<Data = unknown> implements ServerControl<Data> {
     this.data = options.data as Data
     this.#priority = this.settings.priority
     this.#events = new EventDesk({ ...options })
-    this.#reception = new Reception(this.host, this.settings, this.#events, this.#receptionOwner())
+    const { tls } = options
+    this.#tls = tls ? new ServerTls(this.host, 'tls', tls, kind.protocols) : null
+    this.#reception = new Reception(this.host, this.settings, this.#tls, this.#events, this.#receptionOwner())
     this.#lifecycle = new Lifecycle(this.host, this.settings, this.#events, this.#reception, (_timer, now) =>
       this.#exclusive.expire(now),
     )
@@ -124,6 +130,7 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   protected createDriver(connection: Connection, _machine: ConnectionMachine): Driver {
     const bytes = bytesOf(connection)
     if (this.#callback !== null) bytes.onReadable ??= this.#callback
+    bytes.onTimeout ??= this.#events.onTimeout
     return bytes.begin(this.#sessions === null ? null : this.#beginSession)
   }
 
@@ -195,6 +202,12 @@ export class Server<Data = unknown> implements ServerControl<Data> {
       this.#lifecycle.wakeListeners()
     })
     return previous
+  }
+
+  /** Replaces certificates and rules for connections to come. When it throws, everything stays as it was. */
+  reloadTls(options: ServerTlsOptions): void {
+    if (this.#tls === null) throw new TypeError('reloadTls: this server has no TLS')
+    this.#tls.reload(options)
   }
 
   /** Noted for connections that come from now on; returns the previous one. */
