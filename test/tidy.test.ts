@@ -56,6 +56,7 @@ const CLOCK_FILES = ['lib/sys/clock.ts', 'lib/client/cookie-jar.ts', 'lib/client
 const ENVIRONMENT_FILES = [
   'lib/cli/get-options.ts',
   'lib/sys/defaults.ts',
+  'lib/sys/environment.ts',
   'lib/sys/native.ts',
   'lib/sys/native-tls.ts',
 ]
