@@ -14,9 +14,10 @@ namespace {
 
 std::atomic<uint32_t> last_owner{0};
 
-// Held while a wakeup descriptor is signalled and while one is closed: the one verb that other
-// threads may call on a descriptor must not write into whatever got the same number.
-std::mutex wakeup_mutex;
+// Held while another thread touches a descriptor that is not its own (a wakeup is signalled, a
+// shared one is duplicated) and while such a descriptor is closed: what is touched must not be
+// whatever got the same number.
+std::mutex foreign_mutex;
 
 // Chunks are never freed: a reader may hold one, and the table lives as long as the process.
 Entry* EntryOf(int fd) {
@@ -51,8 +52,8 @@ int CloseNumber(int fd) {
 
 int CloseEntry(int fd, uint64_t word) {
   Entry* slot = EntryOf(fd);
-  std::unique_lock<std::mutex> lock(wakeup_mutex, std::defer_lock);
-  if ((word & kWakeup) != 0) lock.lock();
+  std::unique_lock<std::mutex> lock(foreign_mutex, std::defer_lock);
+  if ((word & (kWakeup | kShared)) != 0) lock.lock();
   if (!slot->compare_exchange_strong(word, Freed(word), std::memory_order_acq_rel)) return -EBADF;
   return CloseNumber(fd);
 }
@@ -111,9 +112,45 @@ void Disown(int fd, uint32_t owner) {
   EntryOf(fd)->compare_exchange_strong(word, Freed(word), std::memory_order_acq_rel);
 }
 
+int32_t Offer(int fd, uint32_t owner) {
+  uint64_t word = Load(fd);
+  if (!Owns(fd, owner)) return -EBADF;
+  // Whoever wakes or duplicates it by its generation has no say in where it goes.
+  if ((word & (kWakeup | kShared)) != 0) return -EINVAL;
+  EntryOf(fd)->store(word | kOffered, std::memory_order_release);
+  return entry::Generation(word);
+}
+
+int32_t TakeOffered(int fd, uint32_t owner, int32_t generation) {
+  uint64_t word = Load(fd);
+  if ((word & kOffered) == 0 || entry::Generation(word) != generation) return -ESTALE;
+  int32_t next = NextGeneration(word);
+  uint64_t mine = entry::Make(next, kPlain, owner);
+  bool won = EntryOf(fd)->compare_exchange_strong(word, mine, std::memory_order_acq_rel);
+  return won ? next : -ESTALE;
+}
+
+int32_t Withdraw(int fd, uint32_t owner, int32_t generation) {
+  return entry::Owner(Load(fd)) == owner ? TakeOffered(fd, owner, generation) : -ESTALE;
+}
+
+int32_t Share(int fd, uint32_t owner) {
+  uint64_t word = Load(fd);
+  if (!Owns(fd, owner)) return -EBADF;
+  EntryOf(fd)->store(word | kShared, std::memory_order_release);
+  return entry::Generation(word);
+}
+
+int Duplicate(int fd, int32_t generation, int (*duplicate)(int fd)) {
+  std::lock_guard<std::mutex> lock(foreign_mutex);
+  uint64_t word = Load(fd);
+  if ((word & kShared) == 0 || entry::Generation(word) != generation) return -ESTALE;
+  return duplicate(fd);
+}
+
 int Close(int fd, uint32_t owner, int32_t generation) {
   uint64_t word = Load(fd);
-  bool mine = entry::Owner(word) == owner && (word & kInternal) == 0;
+  bool mine = Owns(fd, owner);
   if (mine) return CloseOwned(fd, word, generation);
   // With a generation the caller says which descriptor it means: one that was ours and is no more
   // is stale.
@@ -128,7 +165,7 @@ int CloseInternal(int fd, uint32_t owner, int32_t generation) {
 }
 
 int Wake(int fd, int32_t generation, int (*signal)(int fd)) {
-  std::lock_guard<std::mutex> lock(wakeup_mutex);
+  std::lock_guard<std::mutex> lock(foreign_mutex);
   uint64_t word = Load(fd);
   if (entry::Owner(word) == 0 || entry::Generation(word) != generation) return -ESTALE;
   return (word & kWakeup) == 0 ? -EINVAL : signal(fd);

@@ -15,14 +15,21 @@
 namespace sockmux::fd_table {
 
 // What a descriptor is to its owner. Internal ones (a poller's) are closed with their owner but no
-// verb reaches them.
-enum Kind : uint64_t { kPlain = 0, kInternal = uint64_t{1} << 32, kWakeup = uint64_t{1} << 33 };
+// verb reaches them; nor those that are offered, until they are claimed or withdrawn. Of a shared
+// one other owners may make duplicates.
+enum Kind : uint64_t {
+  kPlain = 0,
+  kInternal = uint64_t{1} << 32,
+  kWakeup = uint64_t{1} << 33,
+  kOffered = uint64_t{1} << 34,
+  kShared = uint64_t{1} << 35,
+};
 
 namespace entry {
 inline constexpr uint64_t kOwnerMask = 0xffffffff;
-inline constexpr int kGenerationShift = 34;
+inline constexpr int kGenerationShift = 36;
 inline constexpr int32_t kGenerationMax =
-    0x3fffffff;  // stays a small integer in every JavaScript engine
+    0x0fffffff;  // stays a small integer in every JavaScript engine
 
 inline constexpr uint32_t Owner(uint64_t word) { return static_cast<uint32_t>(word & kOwnerMask); }
 inline constexpr int32_t Generation(uint64_t word) {
@@ -51,9 +58,9 @@ inline uint64_t Load(int fd) {
 // A new owner's identity, > 0, never used before in this process.
 uint32_t NewOwner();
 
-// True for what a verb may touch: owned, and not internal.
+// True for what a verb may touch.
 inline bool Owns(int fd, uint32_t owner) {
-  return (Load(fd) & (entry::kOwnerMask | kInternal)) == owner;
+  return (Load(fd) & (entry::kOwnerMask | kInternal | kOffered)) == owner;
 }
 
 // Enters a descriptor that the kernel just created. Its generation; -EMFILE when there is no room
@@ -65,6 +72,22 @@ int32_t Open(int fd, uint32_t owner, Kind kind);
 int32_t Claim(int fd, uint32_t owner);
 // Undoes Claim: the descriptor is nobody's again, and stays open.
 void Disown(int fd, uint32_t owner);
+
+// Puts an owned descriptor on its way to another owner: from now on it belongs to whoever claims it
+// first. Its generation, which names it until then, or -EBADF. It still goes with its owner when
+// that ends.
+int32_t Offer(int fd, uint32_t owner);
+// Takes an offered descriptor, of whatever owner. Its new generation, or -ESTALE when it is not to
+// be had any more.
+int32_t TakeOffered(int fd, uint32_t owner, int32_t generation);
+// Takes back what was offered. Its new generation, or -ESTALE when somebody was faster.
+int32_t Withdraw(int fd, uint32_t owner, int32_t generation);
+
+// Lets every owner duplicate it. Its generation, or -EBADF.
+int32_t Share(int fd, uint32_t owner);
+// Runs `duplicate(fd)` while a shared descriptor cannot be closed by its owner. -ESTALE when it is
+// gone.
+int Duplicate(int fd, int32_t generation, int (*duplicate)(int fd));
 
 // Closes. Generation 0 means whatever it is now. -EBADF when not owned (or internal), -ESTALE when
 // reused since.

@@ -39,6 +39,7 @@ enum class SystemCall {
   kUnlink,
   kOpen,
   kFlock,
+  kRecvMsg,
   kCount,
 };
 
@@ -51,7 +52,7 @@ inline constexpr const char* kSystemCallNames[] = {
     "setsockopt", "fcntl",      "recv",     "send",        "sendmsg",     "read",
     "write",      "writev",     "sendfile", "poll",        "eventfd",     "epoll_create",
     "epoll_ctl",  "epoll_wait", "kqueue",   "kevent",      "getaddrinfo", "chmod",
-    "stat",       "unlink",     "open",     "flock",
+    "stat",       "unlink",     "open",     "flock",       "recvmsg",
 };
 static_assert(sizeof(kSystemCallNames) / sizeof(kSystemCallNames[0]) == kSystemCallCount);
 

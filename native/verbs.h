@@ -37,6 +37,12 @@ Verb ResolverOpen, ResolverLookup, ResolverCancel, ResolverCollect, ResolverNext
 Verb NodeLoopOpen, NodeLoopSetTimer, NodeLoopRef, NodeLoopUnref, NodeLoopClose;
 // inflate.cc
 Verb InflateKnows, InflateOpen, InflateRun, InflateReset, InflateClose;
+// hand_over.cc
+Verb Offer, Claim, Withdraw, Share, Duplicate;
+// descriptor_passing.cc
+Verb SendDescriptors, ReceiveDescriptors;
+// thread.cc
+Verb SetThreadNiceness, ThreadUrgency;
 // environment.cc
 Verb SystemCalls, OwnedCount;
 

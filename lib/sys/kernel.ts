@@ -112,6 +112,15 @@ export interface Kernel {
   /** Gives a descriptor up without closing it: it is nobody's again. 0, -EBADF, or -ESTALE. */
   disown(fd: number, generation: number): number
   /**
+   * Puts a descriptor on its way to another owner, in this thread or in another: no verb reaches it until it is claimed
+   * or withdrawn, and it is still closed with this thread. The generation that names it meanwhile, or -errno.
+   */
+  offer(fd: number): number
+  /** Takes an offered descriptor, from whatever thread; only the first does. Its new generation, or -ESTALE. */
+  claim(fd: number, generation: number): number
+  /** Takes back what was offered here. Its new generation, or -ESTALE when somebody has claimed it. */
+  withdraw(fd: number, generation: number): number
+  /**
    * Closes. With a generation, -ESTALE when the descriptor was closed and reused since. A descriptor that is not owned:
    * -EBADF.
    */

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { DescriptorSharing } from './descriptor-sharing.ts'
 import type { InflateFormat, InflateProvider, InflateStatus, InflateStream } from './inflate.ts'
 import type { ErrnoTable, Family, Kernel } from './kernel.ts'
 import type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from './poller.ts'
@@ -32,7 +33,9 @@ interface CollectedAnswer extends ResolverAnswer {
 }
 
 /** What `native/addon.cc` exports. Objects of the addon are named by small ids, 0 names none. */
-interface Addon extends Kernel {
+interface Addon extends Kernel, DescriptorSharing {
+  setThreadNiceness(niceness: number): number
+  threadUrgency(): number
   readonly errno: ErrnoTable
   readonly pollerBackends: Readonly<Record<string, number>>
   readonly pollerFlags: Readonly<Record<keyof PollerAddOptions, number>>
@@ -138,6 +141,9 @@ export const kernel: Kernel = {
   generation: addon.generation,
   adopt: addon.adopt,
   disown: addon.disown,
+  offer: addon.offer,
+  claim: addon.claim,
+  withdraw: addon.withdraw,
   close: addon.close,
   pipe: addon.pipe,
   socketPair: addon.socketPair,
@@ -176,6 +182,21 @@ export const kernel: Kernel = {
   wake: addon.wake,
   clearWakeup: addon.clearWakeup,
 }
+
+export const descriptorSharing: DescriptorSharing = {
+  share: addon.share,
+  duplicate: addon.duplicate,
+  sendDescriptors: addon.sendDescriptors,
+  receiveDescriptors: addon.receiveDescriptors,
+}
+
+/** How the scheduler treats the calling thread. */
+export const thread: {
+  /** -20 to 19, the lower the more urgent; raising needs a privilege. 0 or -errno. */
+  setNiceness(niceness: number): number
+  /** 1 to 40, the higher the more urgent: 20 minus the niceness; or -errno. */
+  urgency(): number
+} = { setNiceness: addon.setThreadNiceness, urgency: addon.threadUrgency }
 
 /** System calls that the addon made for this thread since it was loaded, by name. */
 export const systemCalls: () => Readonly<Record<string, number>> = addon.systemCalls

@@ -1,16 +1,19 @@
 /** Every verb with every kind of wrong argument: it throws, moves nothing, and never crashes. */
 import { describe, expect, it } from 'vitest'
+import type { DescriptorSharing } from '../../lib/sys/descriptor-sharing.ts'
 import type { Kernel } from '../../lib/sys/kernel.ts'
-import { kernel } from '../../lib/sys/native.ts'
+import { descriptorSharing, kernel, thread } from '../../lib/sys/native.ts'
 import { answer, checkForLeaks, closeAll, openPair, recvText } from './support.ts'
 
 checkForLeaks()
 
-type VerbName = Exclude<keyof Kernel, 'errno'>
+type VerbName = Exclude<keyof Kernel, 'errno'> | keyof DescriptorSharing | 'setNiceness'
 type Verb = (...values: unknown[]) => unknown
 
+const verbs = { ...kernel, ...descriptorSharing, setNiceness: thread.setNiceness }
+
 function verb(name: VerbName): Verb {
-  return kernel[name] as Verb
+  return verbs[name] as Verb
 }
 
 const NOT_NUMBERS = [undefined, null, '1', {}, [], true, 1n, Symbol('s'), () => 1]
@@ -42,6 +45,16 @@ const SIGNATURES: Record<Exclude<VerbName, 'openWakeup' | 'descriptorLimit'>, Ar
   generation: [['integer', -1]],
   adopt: [['integer', -1]],
   disown: [['integer', -1], ['integer', 1]],
+  offer: [['integer', -1]],
+  claim: [['integer', -1], ['integer', 1]],
+  withdraw: [['integer', -1], ['integer', 1]],
+  share: [['integer', -1]],
+  duplicate: [['integer', -1], ['integer', 1]],
+  sendDescriptors: [
+    ['integer', -1], ['int32', pair], ['integer', 0], ['integer', buffer.id], ['integer', 0], ['integer', 1],
+  ],
+  receiveDescriptors: [['integer', -1], ['int32', pair], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
+  setNiceness: [['integer', 0]],
   close: [['integer', -1]],
   pipe: [['int32', pair]],
   socketPair: [['int32', pair]],
@@ -230,12 +243,15 @@ describe('bounds', () => {
   })
 })
 
+/** They are told by generation what they mean, whoever has it. */
+const BY_GENERATION: readonly string[] = ['wake', 'claim', 'withdraw', 'duplicate']
+
 describe('a descriptor that is nobody’s', () => {
-  it.each(NAMES.filter((name) => SIGNATURES[name][0]?.[1] === -1))('is EBADF to %s', (name) => {
+  it.each(NAMES.filter((name) => SIGNATURES[name][0]?.[1] === -1))('is out of reach of %s', (name) => {
     for (const fd of [-1, 0, 1, 2, 100_000, 2 ** 31 - 1, -(2 ** 31)]) {
       if ((name === 'adopt' || name === 'wake') && fd >= 0) continue
       const values = SIGNATURES[name].map(([, value], index) => (index === 0 ? fd : value))
-      expect(answer(verb(name)(...values) as number)).toBe(name === 'wake' ? 'ESTALE' : 'EBADF')
+      expect(answer(verb(name)(...values) as number)).toBe(BY_GENERATION.includes(name) ? 'ESTALE' : 'EBADF')
     }
   })
 })

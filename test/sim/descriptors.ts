@@ -7,7 +7,7 @@ import type { OpenFile } from './open-file.ts'
 export type DescriptorReuse = 'lowest' | 'latest'
 
 /** Verbs reach only what is owned; foreign ones can be adopted, internal ones belong to a collaborator. */
-export type Ownership = 'owned' | 'foreign' | 'internal'
+export type Ownership = 'owned' | 'foreign' | 'internal' | 'offered'
 
 const FIRST = 3
 
@@ -48,6 +48,17 @@ export class DescriptorTable {
 
   adopt(fd: number): void {
     this.#ownerships[fd] = 'owned'
+  }
+
+  offer(fd: number): void {
+    this.#ownerships[fd] = 'offered'
+  }
+
+  /** Whoever takes it begins another life of the number. */
+  take(fd: number): number {
+    this.#ownerships[fd] = 'owned'
+    this.#generations[fd] = (this.#generations[fd] as number) + 1
+    return this.#generations[fd] as number
   }
 
   disown(fd: number): void {

@@ -136,6 +136,26 @@ export abstract class KernelCore {
     })
   }
 
+  offer(fd: number): number {
+    return this.run('offer', fd, () => {
+      for (const watcher of this.watchers) {
+        if (watcher.isWatching(fd)) this.violate(`offer of ${fd} while a poller watches it`)
+      }
+      this.table.offer(fd)
+      return this.table.generation(fd)
+    })
+  }
+
+  claim(fd: number, generation: number): number {
+    this.gate.pass('claim', fd)
+    const isThere = this.table.ownership(fd) === 'offered' && this.table.generation(fd) === generation
+    return this.done('claim', fd, isThere ? this.table.take(fd) : fail('ESTALE'))
+  }
+
+  withdraw(fd: number, generation: number): number {
+    return this.claim(fd, generation)
+  }
+
   close(fd: number, generation?: number): number {
     this.gate.pass('close', fd)
     this.#letArrive()
