@@ -10,6 +10,7 @@ import type { RequestReader } from '../../wire/http1/request-reader.ts'
 import type { Connection } from '../connection.ts'
 import type { ConnectionMachine } from '../connection-machine.ts'
 import { Outbox } from '../outbox.ts'
+import type { IdlePolicy } from '../server-control.ts'
 import { HttpError, RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
 import { abortRequest, HttpRequest, type RequestOwner } from './http-request.ts'
@@ -18,11 +19,19 @@ import type { RequestClock } from './request-clock.ts'
 import type { ReaderPool } from './request-input.ts'
 import type { HttpResponse, HttpResponseHeaders } from './response.ts'
 import { ResponseSender, SendStatus } from './response-sender.ts'
+import type { Upgrade } from './upgrade.ts'
+
+export interface Departure {
+  readonly idle: IdlePolicy
+  readonly deadline: number
+}
 
 /** What a server keeps for all its HTTP connections. */
 export interface HttpBook {
   readonly settings: HttpSettings
   readonly readers: ReaderPool
+  /** While the server takes leave. */
+  readonly departure: Departure | null
   /** A callback threw, or an answer could not be sent. Must not throw. */
   failed(operation: string, error: unknown, connection: Connection): void
 }
@@ -49,6 +58,9 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   expectsContinue = false
   /** All of the request was received. */
   whole = false
+  /** Has the connection once the answer is with the system. */
+  upgrade: Upgrade | null = null
+  #mayUpgrade = false
   readonly #machine: ConnectionMachine
   readonly #book: HttpBook
   readonly #driver: ExchangeDriver
@@ -107,7 +119,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     this.keepAlive = keepAlive
     this.expectsContinue = reader.expectContinue
     this.whole = contentLength === 0
-    this.#given = null
+    this.#mayUpgrade = reader.upgrade
     const { handler } = this.#book.settings
     if (handler === null) this.#beginPhases(request)
     else this.#callHandler(request)
@@ -171,6 +183,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     this.request = null
     this.body = null
     this.answer = Answer.NONE
+    this.upgrade = null
     this.#given = null
     this.#thrown = null
     this.#isResumed = false
@@ -210,7 +223,10 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   }
 
   respond(request: HttpRequest, response: HttpResponse): void {
-    if (request !== this.request) return
+    if (request !== this.request) {
+      this.#sender.discard(response)
+      return
+    }
     if (this.#isAnswered) {
       throw new TypeError('respond: this request was answered already')
     }
@@ -281,7 +297,10 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
 
   /** Code of the user's is on no stack here, and the engine may be: the next run goes on. */
   #settled(request: HttpRequest, response: HttpResponse): void {
-    if (request !== this.request) return
+    if (request !== this.request) {
+      if (isResponse(response)) this.#sender.discard(response)
+      return
+    }
     if (!isResponse(response) || this.#isAnswered) {
       if (response !== undefined || !this.#isAnswered) this.#rejected(request, notAResponse(response))
       return
@@ -301,8 +320,9 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   }
 
   #answered(request: HttpRequest, response: HttpResponse): void {
-    if (request !== this.request) return
-    if (isResponse(response) && !this.#isAnswered) this.#start(response)
+    if (request !== this.request) {
+      if (isResponse(response)) this.#sender.discard(response)
+    } else if (isResponse(response) && !this.#isAnswered) this.#start(response)
     else if (response !== undefined || !this.#isAnswered) this.#failed('handler', request, notAResponse(response))
   }
 
@@ -333,10 +353,29 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     const request = this.request as HttpRequest
     this.#setContext(request.method)
     try {
-      this.#begun(this.#sender.start(response, this.#context))
+      if (response.upgrade !== undefined) this.#startUpgrade(response, response.upgrade)
+      else this.#begun(this.#sender.start(response, this.#context))
     } catch (error) {
       this.#book.failed('response', error, this.connection)
       if (this.request === request) this.#startError(500, request.method)
+    }
+  }
+
+  #startUpgrade(response: HttpResponse, upgrade: Upgrade): void {
+    const { method } = this.#context
+    const { status = 200 } = response
+    const isSwitch = status === SWITCHING_PROTOCOLS && method !== 'CONNECT'
+    const isTunnel = method === 'CONNECT' && status >= 200 && status < 300
+    if (!(isSwitch || isTunnel) || !this.#mayUpgrade) {
+      throw new TypeError(`response.upgrade: this request did not ask for it, or status ${status} does not say so`)
+    }
+    if (!this.whole) throw new TypeError('response.upgrade: the body of the request must be consumed first')
+    this.upgrade = upgrade
+    this.#context.keepAlive = true
+    if (isTunnel) this.#begun(this.#sender.start(response, this.#context))
+    else {
+      this.#sender.informational(status, response.headers)
+      this.#begun(SendStatus.DONE)
     }
   }
 
@@ -394,6 +433,7 @@ function notAResponse(value: unknown): TypeError {
   return new TypeError(`the handler must return a response, not ${show(value)}`)
 }
 
+const SWITCHING_PROTOCOLS = 101
 const ERROR_HEADERS = { 'content-type': 'text/plain' }
 
 function toError(error: unknown): Error {

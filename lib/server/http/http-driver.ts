@@ -18,6 +18,7 @@ import type { RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
 import { RequestClock } from './request-clock.ts'
 import { RequestInput } from './request-input.ts'
+import type { Upgrade } from './upgrade.ts'
 
 /** Of one run, so that a peer with much to ask or to send does not starve the other machines. */
 const READS_PER_RUN = 10
@@ -33,6 +34,7 @@ type Phase = (typeof Phase)[keyof typeof Phase]
 export class HttpDriver implements Driver {
   readonly clock: RequestClock = new RequestClock()
   readonly #machine: ConnectionMachine
+  readonly #book: HttpBook
   readonly #settings: HttpSettings
   readonly #input: RequestInput
   readonly #exchange: Exchange
@@ -53,6 +55,7 @@ export class HttpDriver implements Driver {
 
   constructor(machine: ConnectionMachine, connection: Connection, book: HttpBook) {
     this.#machine = machine
+    this.#book = book
     this.#settings = book.settings
     this.#input = new RequestInput(machine, book.readers)
     this.#exchange = new Exchange(machine, connection, book, this)
@@ -91,13 +94,13 @@ export class HttpDriver implements Driver {
     const exchange = this.#exchange
     const isReported = (readiness & REPORTED) !== 0
     if (exchange.outbox.pending > 0) this.#flush(now)
-    if (this.#machine.open) {
+    if (this.#isOurs) {
       if (!exchange.isBlocked || isReported) exchange.run()
       this.#advance(now)
       if (isReported || this.#mayHaveMore || this.#machine.stream.hasPending) this.#receive(now)
     }
     this.#isRunning = false
-    if (!this.#machine.open) return
+    if (!this.#isOurs) return
     this.#input.keep()
     this.#flush(now)
   }
@@ -126,15 +129,12 @@ export class HttpDriver implements Driver {
     }
   }
 
-  drain(_now: number): void {
+  drain(now: number): void {
     this.#isDraining = true
     if (this.#phase !== Phase.IDLE || this.#isClosing) return
-    const { drainIdle } = this.#settings
-    if (drainIdle === 'last-response' && this.#settings.drainIdleMs > 0) {
-      this.clock.idleSince = this.#machine.host.now
-      return
-    }
-    this.#closeAfter('shutdown', drainIdle !== 'close')
+    const idle = this.#book.departure?.idle ?? 'close'
+    if (idle === 'last-response' && this.#settings.drainIdleMs > 0) this.clock.idleSince = now
+    else this.#closeAfter('shutdown', idle !== 'close')
   }
 
   closed(reason: CloseReason, error: Error | null): void {
@@ -153,7 +153,7 @@ export class HttpDriver implements Driver {
   /** Something changed: goes on at once when nothing of the engine is on the stack. */
   touch(): void {
     const machine = this.#machine
-    if (this.#isRunning || !machine.open) return
+    if (this.#isRunning || !this.#isOurs) return
     const { host } = machine
     if (host.isInside) {
       machine.markDirty()
@@ -166,6 +166,10 @@ export class HttpDriver implements Driver {
     } finally {
       host.leave()
     }
+  }
+
+  get #isOurs(): boolean {
+    return this.#machine.open && this.#machine.driver === this
   }
 
   // Reading
@@ -231,7 +235,7 @@ export class HttpDriver implements Driver {
           if (!this.#readBody(now)) return
           break
         default:
-          if (exchange.answer !== Answer.SENT) return
+          if (exchange.answer !== Answer.SENT || exchange.upgrade !== null) return
           this.#endRequest(now)
       }
     }
@@ -417,6 +421,18 @@ export class HttpDriver implements Driver {
       }
     }
     this.#reports?.flush('completed', now)
-    if (this.#isClosing && exchange.answer !== Answer.SENDING) this.#machine.finish(this.#reason, this.#lingers)
+    if (exchange.upgrade !== null && exchange.answer === Answer.SENT) this.#handOver(exchange.upgrade, now)
+    else if (this.#isClosing && exchange.answer !== Answer.SENDING) this.#machine.finish(this.#reason, this.#lingers)
+  }
+
+  /** The last word of HTTP is with the system. */
+  #handOver(upgrade: Upgrade, now: number): void {
+    const exchange = this.#exchange
+    const { request } = exchange
+    const head = this.#input.takeRest()
+    this.#input.rest()
+    exchange.clear()
+    if (request !== null) this.#reports?.tell(request, 'upgraded', this.clock, now)
+    this.#machine.hand(upgrade.takeOver(this.#machine, exchange.connection, head))
   }
 }

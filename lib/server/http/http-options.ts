@@ -2,7 +2,17 @@
  * What an HttpServer can be told about requests, checked once and completed by defaults. Limits are never infinite
  * unless somebody says so; what each answers is told beside it.
  */
-import { type Check, checkOptions, isBoolean, isFunction, isInteger, isText, wrongRange } from '../../base/options.ts'
+import {
+  type Check,
+  checkOptions,
+  isBoolean,
+  isFunction,
+  isInteger,
+  isObject,
+  isText,
+  wrongRange,
+} from '../../base/options.ts'
+import { isLimits, type ServerLimitOptions } from '../server-options.ts'
 import type { Timeouts } from '../timeouts.ts'
 import type { RequestEnd } from './http-error.ts'
 import type { HttpRequest } from './http-request.ts'
@@ -71,18 +81,8 @@ export const HTTP_LIMITS: HttpLimits = {
   bodyMinRateAfterMs: 10_000,
 }
 
-/** What happens to connections between two requests when the server drains. */
-export const IDLE_POLICIES = [
-  /** Closed at once: a request that is on its way meets a reset. */
-  'close',
-  /** One more request is awaited for a moment, and answered with Connection: close. */
-  'last-response',
-  /** Our end is closed at once, what comes is read out and not answered. */
-  'linger',
-] as const
-export type IdlePolicy = (typeof IDLE_POLICIES)[number]
-
 export interface HttpOptions {
+  readonly limits?: ServerLimitOptions & Partial<HttpLimits>
   /** One of `handler` and `driver`. */
   readonly handler?: HttpHandler
   readonly driver?: RequestDriver
@@ -106,9 +106,7 @@ export interface HttpOptions {
    * answer all the same ('answer').
    */
   readonly halfClose?: 'abort' | 'answer'
-  /** Default 'last-response'. */
-  readonly drainIdle?: IdlePolicy
-  /** How long 'last-response' waits. Default 1000. */
+  /** How long a connection between two requests is given for one more when the server drains. Default 1000. */
   readonly drainIdleMs?: number
   /** Requests that come while the server drains: answered as ever ('serve', the default), or 503. */
   readonly onDrainRequest?: 'serve' | 503
@@ -123,7 +121,6 @@ export interface HttpSettings {
   readonly requestLine: ((target: string) => void) | null
   readonly onRequestEnd: ((request: HttpRequest, end: RequestEnd, timings: RequestTimings) => void) | null
   readonly halfClose: 'abort' | 'answer'
-  readonly drainIdle: IdlePolicy
   readonly drainIdleMs: number
   readonly onDrainRequest: 'serve' | 503
   readonly limits: HttpLimits
@@ -155,8 +152,19 @@ const isDriver: Check = (option, value) => {
   }
 }
 
+/** Those of the server beneath and those of requests, in one object. */
+const isAnyLimits: Check = (option, value) => {
+  isObject(option, value)
+  const http: Record<string, unknown> = {}
+  const server: Record<string, unknown> = {}
+  for (const [name, limit] of Object.entries(value as object)) (name in LIMIT_CHECKS ? http : server)[name] = limit
+  checkOptions(`option ${option}`, http, LIMIT_CHECKS)
+  isLimits(option, server)
+}
+
 /** The options of this file, by name; those of the server beneath have a table of their own. */
 export const HTTP_CHECKS: Readonly<Record<keyof HttpOptions, Check>> = {
+  limits: isAnyLimits,
   handler: isFunction,
   driver: isDriver,
   discipline: isInteger(-3, 3),
@@ -166,17 +174,14 @@ export const HTTP_CHECKS: Readonly<Record<keyof HttpOptions, Check>> = {
   requestLine: isFunction,
   onRequestEnd: isFunction,
   halfClose: isOneOf(['abort', 'answer']),
-  drainIdle: isOneOf(IDLE_POLICIES),
   drainIdleMs: isInteger(0, 2 ** 31 - 1),
   onDrainRequest: isOneOf(['serve', 503]),
 }
 
-/** Throws TypeError or RangeError naming the option. `limits` are those of requests alone. */
-export function httpSettings(options: HttpOptions, limits: Partial<HttpLimits>, timeouts: Timeouts): HttpSettings {
-  checkOptions('HttpServer', options, HTTP_CHECKS)
-  checkOptions('option limits', limits, LIMIT_CHECKS)
+/** The options were checked one by one. Throws a TypeError when there is no handler, or two. */
+export function httpSettings(options: HttpOptions, timeouts: Timeouts): HttpSettings {
   if ((options.handler === undefined) === (options.driver === undefined)) {
-    throw new TypeError('HttpServer: exactly one of the options handler and driver must be given')
+    throw new TypeError('HttpServer options: exactly one of handler and driver must be given')
   }
   return {
     handler: options.handler ?? null,
@@ -187,12 +192,17 @@ export function httpSettings(options: HttpOptions, limits: Partial<HttpLimits>, 
     requestLine: options.requestLine ?? null,
     onRequestEnd: options.onRequestEnd ?? null,
     halfClose: options.halfClose ?? 'abort',
-    drainIdle: options.drainIdle ?? 'last-response',
     drainIdleMs: options.drainIdleMs ?? DRAIN_IDLE_MS,
     onDrainRequest: options.onDrainRequest ?? 'serve',
-    limits: { ...HTTP_LIMITS, ...limits },
+    limits: limitsOf(options.limits ?? {}),
     timeouts,
   }
+}
+
+function limitsOf(given: Partial<HttpLimits>): HttpLimits {
+  const limits: Record<string, number> = { ...HTTP_LIMITS }
+  for (const name of Object.keys(HTTP_LIMITS) as (keyof HttpLimits)[]) limits[name] = given[name] ?? HTTP_LIMITS[name]
+  return limits as unknown as HttpLimits
 }
 
 function plainErrorBody(status: number): string {

@@ -1,0 +1,57 @@
+/**
+ * A server whose connections speak HTTP/1.1: `handler` answers requests, or `driver` in three phases. Listeners, limits
+ * of connections, control and events are those of every server.
+ */
+import type { Multi } from '../../multi/multi.ts'
+import type { Connection } from '../connection.ts'
+import type { ConnectionMachine } from '../connection-machine.ts'
+import type { Driver } from '../driver.ts'
+import { panic } from '../panic.ts'
+import { Server, type ServerKind } from '../server.ts'
+import type { ServerEvents } from '../server-events.ts'
+import type { ServerBaseOptions } from '../server-options.ts'
+import type { Departure, HttpBook } from './exchange.ts'
+import { HttpDriver } from './http-driver.ts'
+import { HTTP_CHECKS, type HttpOptions, httpSettings } from './http-options.ts'
+import { ReaderPool } from './request-input.ts'
+
+export interface HttpServerOptions<Data = unknown> extends Omit<ServerBaseOptions<Data>, 'limits'>, HttpOptions {}
+
+const KIND: ServerKind = { what: 'HttpServer options', checks: HTTP_CHECKS, protocols: ['http/1.1'] }
+
+export class HttpServer<Data = unknown> extends Server<Data> {
+  readonly #book: HttpBook
+
+  /** Throws TypeError or RangeError naming the option and the value; opens nothing. */
+  constructor(multi: Multi<object>, options: HttpServerOptions<Data>) {
+    super(multi, options as ServerBaseOptions<Data>, KIND)
+    const settings = httpSettings(options, this.settings.timeouts)
+    const departure = (): Departure | null => this.departure
+    const onError = options.onError ?? null
+    this.#book = {
+      settings,
+      readers: new ReaderPool(settings),
+      get departure(): Departure | null {
+        return departure()
+      },
+      failed: (operation, error, connection) => tell(onError, operation, error, connection),
+    }
+  }
+
+  protected override createDriver(connection: Connection, machine: ConnectionMachine): Driver {
+    return new HttpDriver(machine, connection, this.#book)
+  }
+}
+
+/** The request is answered already, and the connection goes on: somebody should hear of it all the same. */
+function tell(onError: ServerEvents['onError'], operation: string, error: unknown, connection: Connection): void {
+  if (!onError) {
+    panic(operation, error)
+    return
+  }
+  try {
+    onError(error, { operation, connection, retryInMs: 0, fatal: false })
+  } catch (thrown) {
+    panic('onError', thrown)
+  }
+}
