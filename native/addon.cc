@@ -31,6 +31,7 @@ constexpr struct {
     {"setOption", SetOption},
     {"getOption", GetOption},
     {"bind", Bind},
+    {"bindToDevice", BindToDevice},
     {"listen", Listen},
     {"accept", Accept},
     {"connect", Connect},

@@ -1,5 +1,8 @@
-// The verbs of a socket's life: bind, listen, accept, connect, its two addresses, half-close.
+// The verbs of a socket's life: bind, to an address or a device, listen, accept, connect, its two
+// addresses, half-close.
 #include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "address.h"
@@ -69,6 +72,39 @@ napi_value Bind(napi_env env, napi_callback_info info) {
   call.state().Count(SystemCall::kBind);
   auto* base = reinterpret_cast<sockaddr*>(&endpoint.address.storage);
   return call.Result(bind(endpoint.fd, base, endpoint.address.length) < 0 ? -errno : 0);
+}
+
+// bindToDevice(fd, device)
+napi_value BindToDevice(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  int fd;
+  if (!call.Fd(0, &fd)) return nullptr;
+  char device[kTextMax];
+  size_t length;
+  if (napi_get_value_string_utf8(env, call.value(1), device, sizeof device, &length) != napi_ok) {
+    ThrowTypeError(env, "device", "must be a string");
+    return nullptr;
+  }
+  if (!call.state().Owns(fd)) return call.Result(-EBADF);
+  // An empty name would take the binding back.
+  if (length == 0 || length >= IFNAMSIZ) return call.Result(-EINVAL);
+  call.state().Count(SystemCall::kSetSockOpt);
+#if defined(SO_BINDTODEVICE)
+  int result = setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, length + 1);
+#elif defined(IP_BOUND_IF) && defined(IPV6_BOUND_IF)
+  int index = static_cast<int>(if_nametoindex(device));
+  if (index == 0) return call.Result(-errno);
+  sockaddr_storage name = {};
+  socklen_t size = sizeof name;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) < 0) return call.Result(-errno);
+  int result = name.ss_family == AF_INET6
+                   ? setsockopt(fd, IPPROTO_IPV6, IPV6_BOUND_IF, &index, sizeof index)
+                   : setsockopt(fd, IPPROTO_IP, IP_BOUND_IF, &index, sizeof index);
+#else
+  int result = -1;
+  errno = ENOPROTOOPT;
+#endif
+  return call.Result(result < 0 ? -errno : 0);
 }
 
 // connect(fd, family, address, port)

@@ -15,7 +15,7 @@ Verb Allocate, Release;
 Verb Generation, Adopt, Disown, Close, Pipe, SocketPair, Socket, DescriptorLimit, OpenWakeup, Wake,
     ClearWakeup;
 // socket.cc
-Verb Bind, Listen, Accept, Connect, LocalAddress, PeerAddress, ShutdownWrite;
+Verb Bind, BindToDevice, Listen, Accept, Connect, LocalAddress, PeerAddress, ShutdownWrite;
 // socket_file.cc
 Verb PeerCredentials, SetMode, SetPathMode, FileIdentity, Unlink, LockFile;
 // option.cc

@@ -24,10 +24,17 @@ export interface ConnectionOptions {
   noDelay?: boolean
   /** Probe a silent peer; true takes the defaults. Default false. CURLOPT_TCP_KEEPALIVE. */
   keepAlive?: boolean | KeepAliveSettings
+  /**
+   * What to connect from: a network device as 'eth0' or 'if!eth0', an IP address of this machine as '192.0.2.1' or
+   * 'host!192.0.2.1', or both as 'ifhost!eth0!192.0.2.1'. INTERFACE_FAILED when there is none. CURLOPT_INTERFACE.
+   */
+  interface?: string
   /** IP address of this machine to connect from; INTERFACE_FAILED when it is none. CURLOPT_INTERFACE. */
   localAddress?: string
-  /** Port to connect from; needs localAddress. Default 0, the system's choice. CURLOPT_LOCALPORT. */
+  /** Port to connect from. Default 0, the system's choice. CURLOPT_LOCALPORT. */
   localPort?: number
+  /** How many ports are tried from localPort on, until one is free. Default 1. CURLOPT_LOCALPORTRANGE. */
+  localPortRange?: number
   /**
    * 'host:port:connectToHost:connectToPort': requests for that host and port go there. An empty part stands for every
    * host or port, or for the request's own; the first entry that fits counts. CURLOPT_CONNECT_TO.

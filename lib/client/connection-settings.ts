@@ -11,6 +11,7 @@ import {
 } from '../base/options.ts'
 import { parseIpLiteral, stripBrackets } from '../connection/address.ts'
 import type { KeepAliveOptions, SocketOptions } from '../connection/connect-attempt.ts'
+import type { LocalEnd } from '../connection/local-end.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { ConnectionOptions, KeepAliveSettings } from './connection-options.ts'
 import { DOH_CHECKS, type DohSettings, dohSettings } from './doh-settings.ts'
@@ -43,6 +44,15 @@ export interface ConnectToEntry {
   readonly toPort: number
 }
 
+interface Interface {
+  readonly device: string | null
+  readonly address: SocketAddress | null
+}
+
+const NO_INTERFACE: Interface = { device: null, address: null }
+/** IFNAMSIZ with its closing NUL; what the systems take in names of devices. */
+const DEVICE_NAME = /^[!-.0-~]{1,15}$/
+
 export interface ConnectionSettings {
   readonly reuse: ReuseRules
   readonly socket: SocketOptions
@@ -73,6 +83,11 @@ const isLocalAddress: Check = (option, value) => {
   if (parseIpLiteral(value as string) === null) throw wrongRange(option, 'an IP address', value)
 }
 
+const isInterface: Check = (option, value) => {
+  isText(option, value)
+  parseInterface(option, value as string)
+}
+
 const isConnectTo: Check = (option, value) => {
   if (!Array.isArray(value)) throw wrongType(option, 'an array of strings', value)
   for (const entry of value) parseConnectTo(option, entry)
@@ -88,7 +103,9 @@ export const CONNECTION_CHECKS: Readonly<Record<keyof ConnectionOptions, Check>>
   noDelay: isBoolean,
   keepAlive: isKeepAlive,
   localAddress: isLocalAddress,
+  interface: isInterface,
   localPort: isInteger(0, PORT_MAX),
+  localPortRange: isInteger(1, PORT_MAX),
   connectTo: isConnectTo,
   dnsCacheTimeoutMs: isAge,
   ...DOH_CHECKS,
@@ -111,11 +128,8 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
   if (Object.keys(CONNECTION_CHECKS).every((name) => options[name as keyof ConnectionOptions] === undefined)) {
     return DEFAULTS
   }
-  const { localAddress, localPort = 0, noDelay = true, dnsCacheTimeoutMs } = options
-  if (localPort !== 0 && localAddress === undefined) {
-    throw wrongRange('localPort', 'left out when there is no localAddress', localPort)
-  }
-  const local = localAddress === undefined ? null : parseIpLiteral(localAddress, localPort)
+  const { noDelay = true, dnsCacheTimeoutMs } = options
+  const local = localEnd(options)
   const doh = dohSettings(options)
   const connectTo = (options.connectTo ?? []).map((entry) => parseConnectTo('connectTo', entry))
   return {
@@ -123,7 +137,7 @@ export function connectionSettings(options: ConnectionOptions): ConnectionSettin
       maxAgeMs: options.maxConnectionAgeMs ?? AGE_MAX_MS,
       maxLifetimeMs: (options.maxConnectionLifetimeMs ?? LIFETIME_MAX_MS) || Number.POSITIVE_INFINITY,
     },
-    socket: { noDelay, keepAlive: keepAliveOf(options.keepAlive), localAddress: local },
+    socket: { noDelay, keepAlive: keepAliveOf(options.keepAlive), local },
     connectTo,
     dnsCacheTimeoutMs,
     certificateInfo: options.certificateInfo ?? false,
@@ -146,14 +160,50 @@ export function findConnectTo(
   return null
 }
 
+function localEnd(options: ConnectionOptions): LocalEnd | null {
+  const { localAddress, localPort = 0, localPortRange = 1 } = options
+  const { device, address } =
+    options.interface === undefined ? NO_INTERFACE : parseInterface('interface', options.interface)
+  if (address !== null && localAddress !== undefined) {
+    throw wrongRange('localAddress', 'left out when interface is an address', localAddress)
+  }
+  if (localPortRange > 1 && (localPort === 0 || localPort + localPortRange - 1 > PORT_MAX)) {
+    throw wrongRange('localPortRange', `1, or as many ports as there are from localPort to ${PORT_MAX}`, localPortRange)
+  }
+  const own = localAddress === undefined ? address : parseIpLiteral(localAddress)
+  if (device === null && own === null && localPort === 0) return null
+  return { device, address: own, port: localPort, portCount: localPortRange }
+}
+
+/** 'if!device', 'host!address', 'ifhost!device!address', or a plain address or device. */
+function parseInterface(option: string, text: string): Interface {
+  const [kind, first = '', second = '', ...rest] = text.split('!')
+  const isPlain = !text.includes('!')
+  const isDevice = kind === 'if' && second === ''
+  const isBoth = kind === 'ifhost' && second !== '' && rest.length === 0
+  const plain = isPlain ? parseIpLiteral(text) : null
+  if (plain !== null) return { device: null, address: plain }
+  const device = isPlain ? text : isDevice || isBoth ? first : null
+  const named = isBoth ? second : kind === 'host' && second === '' ? first : null
+  const address = named === null ? null : parseIpLiteral(named)
+  const isKnown = device === null ? address !== null : named === null || address !== null
+  if (!isKnown || (device !== null && !DEVICE_NAME.test(device))) {
+    throw wrongRange(option, "a device, an IP address, 'if!device', 'host!address' or 'ifhost!device!address'", text)
+  }
+  return { device, address }
+}
+
 function keepAliveOf(value: ConnectionOptions['keepAlive']): KeepAliveOptions | null {
   if (value === undefined || value === false) return null
   return value === true ? KEEP_ALIVE : { ...KEEP_ALIVE, ...value }
 }
 
-function keyOf(local: SocketAddress | null, connectTo: readonly string[]): string {
+function keyOf(local: LocalEnd | null, connectTo: readonly string[]): string {
   let key = ''
-  if (local !== null) key += ` from ${local.address} ${local.port}`
+  if (local !== null) {
+    const { device, address, port, portCount } = local
+    key += ` from ${device ?? ''} ${address?.address ?? ''} ${port} ${portCount}`
+  }
   if (connectTo.length > 0) key += ` to ${JSON.stringify(connectTo)}`
   return key
 }

@@ -8,6 +8,7 @@ import type { SystemError } from '../base/errors.ts'
 import { Family, type Kernel, type SocketAddress, SocketOption } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
 import { FilterStatus } from './filter.ts'
+import { bindLocalEnd, type LocalEnd } from './local-end.ts'
 import { type SocketEngine, SocketFilter } from './socket-filter.ts'
 
 export interface KeepAliveOptions {
@@ -22,8 +23,8 @@ export interface SocketOptions {
   readonly noDelay?: boolean
   /** TCP probes for a silent peer. Default none. */
   readonly keepAlive?: KeepAliveOptions | null
-  /** Bound before connecting; port 0 lets the system choose. */
-  readonly localAddress?: SocketAddress | null
+  /** Where it begins; null or left out: wherever the system likes. */
+  readonly local?: LocalEnd | null
 }
 
 export class ConnectAttempt {
@@ -63,10 +64,12 @@ export class ConnectAttempt {
     this.#generation = kernel.generation(fd)
     if (this.address.family !== Family.UNIX) {
       this.#setOptions()
-      const local = this.#options.localAddress
-      if (local) {
-        const bound = kernel.bind(fd, local.family, local.address, local.port)
-        if (bound < 0) return this.#fail(bound, 'bind', local)
+      const { local } = this.#options
+      const problem = local ? bindLocalEnd(kernel, fd, this.address.family, local) : null
+      if (problem !== null) {
+        this.failure = problem
+        this.close()
+        return FilterStatus.FAILED
       }
     }
     return this.#connect()

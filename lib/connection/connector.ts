@@ -55,7 +55,10 @@ export type ConnectPhase = 'resolving' | 'connecting'
 
 export interface ConnectFailure {
   readonly error: Extract<TransferCodeName, 'COULDNT_RESOLVE_HOST' | 'COULDNT_CONNECT'>
-  /** Of the attempt that failed last. When several failed, its `cause` is an AggregateError of all, as they failed. */
+  /**
+   * Of the attempt that failed last, among those that got past their local end if any did. When several failed, its
+   * `cause` is an AggregateError of all, as they failed.
+   */
   readonly cause: SystemError
 }
 
@@ -175,7 +178,7 @@ export class Connector {
   #chooseAddresses(target: TcpTarget, found: readonly SocketAddress[]): SocketAddress[] {
     // The resolver asks for both families and answers once, so RFC 8305's wait for the second answer is not needed.
     const wanted = target.family ?? null
-    const bound = target.localAddress?.family ?? null
+    const bound = target.local?.address?.family ?? null
     const usable = found.filter(
       ({ family }) => (wanted === null || family === wanted) && (bound === null || family === bound),
     )
@@ -259,7 +262,8 @@ export class Connector {
 
   #failConnect(): void {
     const failures = this.#failures
-    const last = failures.at(-1) ?? this.#noAddressError()
+    // That this machine has no such local end for one family says nothing about the peer.
+    const last = failures.findLast(({ syscall }) => syscall !== 'bind') ?? failures.at(-1) ?? this.#noAddressError()
     if (failures.length <= 1) {
       this.#fail('COULDNT_CONNECT', last)
       return

@@ -75,7 +75,7 @@ export interface RegisteredBuffer {
 /** Names of the errno values that the library looks at or that users may compare. */
 export const ERRNO_NAMES = [
   'EPERM', 'ENOENT', 'EINTR', 'EIO', 'EBADF', 'EAGAIN', 'ENOMEM', 'EACCES', 'EFAULT', 'EBUSY', 'EEXIST', 'EXDEV',
-  'ENOTDIR', 'EISDIR', 'EINVAL', 'ENFILE', 'EMFILE', 'EFBIG', 'ENOSPC', 'ESPIPE', 'EROFS', 'EPIPE', 'ERANGE',
+  'ENODEV', 'ENOTDIR', 'EISDIR', 'EINVAL', 'ENFILE', 'EMFILE', 'EFBIG', 'ENOSPC', 'ESPIPE', 'EROFS', 'EPIPE', 'ERANGE',
   'ENAMETOOLONG', 'ENOSYS', 'ELOOP', 'EPROTO', 'EOVERFLOW', 'ENOTSOCK', 'EDESTADDRREQ', 'EMSGSIZE', 'EPROTOTYPE',
   'ENOPROTOOPT', 'EPROTONOSUPPORT', 'EOPNOTSUPP', 'EAFNOSUPPORT', 'EADDRINUSE', 'EADDRNOTAVAIL', 'ENETDOWN',
   'ENETUNREACH', 'ENETRESET', 'ECONNABORTED', 'ECONNRESET', 'ENOBUFS', 'EISCONN', 'ENOTCONN', 'ETIMEDOUT',
@@ -135,6 +135,13 @@ export interface Kernel {
   setOption(fd: number, option: SocketOption, value: number): number
   getOption(fd: number, option: SocketOption): number
   bind(fd: number, family: Family, address: string, port: number): number
+  /**
+   * Packets of this socket go through that network device ('eth0') only. -EPERM where it is not allowed, -ENOPROTOOPT
+   * where the platform cannot.
+   */
+  bindToDevice(fd: number, device: string): number
+  /** The IP addresses of a network device, port 0; none when there is no such device. */
+  deviceAddresses(device: string): readonly SocketAddress[]
   listen(fd: number, backlog: number): number
   /** The new descriptor, non-blocking and close-on-exec, or -errno. */
   accept(fd: number): number

@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DescriptorSharing } from './descriptor-sharing.ts'
+import { deviceAddresses } from './device-addresses.ts'
 import type { InflateFormat, InflateProvider, InflateStatus, InflateStream } from './inflate.ts'
 import type { ErrnoTable, Family, Kernel } from './kernel.ts'
 import type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from './poller.ts'
@@ -33,7 +34,7 @@ interface CollectedAnswer extends ResolverAnswer {
 }
 
 /** What `native/addon.cc` exports. Objects of the addon are named by small ids, 0 names none. */
-interface Addon extends Kernel, DescriptorSharing {
+interface Addon extends Omit<Kernel, 'deviceAddresses'>, DescriptorSharing {
   setThreadNiceness(niceness: number): number
   threadUrgency(): number
   readonly errno: ErrnoTable
@@ -151,6 +152,8 @@ export const kernel: Kernel = {
   setOption: addon.setOption,
   getOption: addon.getOption,
   bind: addon.bind,
+  bindToDevice: addon.bindToDevice,
+  deviceAddresses,
   listen: addon.listen,
   accept: addon.accept,
   connect: addon.connect,

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { SimulatedBench } from './bench.ts'
 import { scenario } from './drivers.ts'
-import { expectBody, fetchOne } from './fetches.ts'
+import { expectBody, Fetch, fetchOne, readMessages } from './fetches.ts'
 
 scenario('leads a request elsewhere, and says who was meant', async (bench) => {
   const multi = bench.multi()
@@ -35,6 +35,53 @@ scenario(
   },
   { on: 'real' },
 )
+
+scenario('connects from a device, an address, or both, as curl spells them', async (bench) => {
+  const multi = bench.multi()
+  const url = bench.url('/bytes/10')
+  for (const from of ['lo', 'if!lo', '127.0.0.1', 'host!127.0.0.1', 'ifhost!lo!127.0.0.1']) {
+    const fetch = await fetchOne(bench, multi, { url, interface: from })
+    expectBody(fetch, '/bytes/10')
+    expect(fetch.transfer.info.localAddress, from).toBe('127.0.0.1')
+  }
+  expect((await fetchOne(bench, multi, { url, interface: 'lo' })).transfer.info.connects).toBe(0)
+  expect((await fetchOne(bench, multi, { url })).transfer.info.connects, 'from elsewhere').toBe(1)
+})
+
+scenario('says that there is no such device', async (bench) => {
+  const fetch = await fetchOne(bench, bench.multi(), { url: bench.url('/bytes/10'), interface: 'nowhere7' })
+  expect(fetch.outcome).toBe('INTERFACE_FAILED')
+  expect(fetch.error).toMatchObject({ number: 45, syscall: 'bind', address: 'nowhere7' })
+})
+
+scenario('takes the first free port of a range, and says when there is none', async (bench) => {
+  const multi = bench.multi()
+  const localPort = 20_000 + Math.floor(bench.port / 2)
+  const options = { url: bench.url('/hang'), localPort, localPortRange: 40 }
+  const fetches = [1, 2, 3].map(() => new Fetch(options))
+  for (const { transfer } of fetches) multi.add(transfer)
+  const ports = (): number[] => fetches.map(({ transfer }) => transfer.info.localPort)
+  await bench.drive(multi, () => ports().every((port) => port > 0))
+  expect(new Set(ports()).size).toBe(3)
+  for (const port of ports()) expect(port >= localPort && port < localPort + 40).toBe(true)
+  const [taken = 0] = ports()
+  const refused = new Fetch({ ...options, localPort: taken, localPortRange: 1 })
+  multi.add(refused.transfer)
+  await bench.drive(multi, () => multi.running === 3)
+  readMessages(multi, [refused])
+  expect(refused.outcome).toBe('INTERFACE_FAILED')
+  expect(refused.error).toMatchObject({ syscall: 'bind', port: taken })
+})
+
+it('binds to an address of the device where it may not be held to it', async () => {
+  const bench = new SimulatedBench('', 1, {}, false)
+  bench.simulation.kernel.network.mayBindToDevice = false
+  const multi = bench.multi()
+  const fetch = await fetchOne(bench, multi, { url: bench.url('/bytes/10'), interface: 'lo' })
+  expectBody(fetch, '/bytes/10')
+  expect(fetch.transfer.info.localAddress).toBe('127.0.0.1')
+  await bench.close()
+})
 
 it('does not use what was idle, or lived, for longer than it may', async () => {
   const bench = new SimulatedBench('', 1, {}, false)

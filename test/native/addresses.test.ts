@@ -33,6 +33,28 @@ function listenAt(family: Family, address: string): { fd: number; local: SocketA
   return { fd, local: kernel.localAddress(fd) as SocketAddress }
 }
 
+describe('a network device', () => {
+  it('has the addresses that the system says', () => {
+    const loopback = interfaces.filter(({ internal }) => internal)
+    for (const { name, address } of loopback) {
+      expect(kernel.deviceAddresses(name).map((own) => own.address.split('%')[0])).toContain(address)
+    }
+    expect(kernel.deviceAddresses('nowhere7')).toEqual([])
+    expect(kernel.deviceAddresses('constructor')).toEqual([])
+  })
+
+  it('holds a socket, or says why not', () => {
+    const fd = must(kernel.socket(Family.IPV4))
+    const [name = 'lo'] = interfaces.filter(({ internal }) => internal).map((entry) => entry.name)
+    expect([0, 'EPERM', 'ENOPROTOOPT']).toContain(answer(kernel.bindToDevice(fd, name)))
+    expect(answer(kernel.bindToDevice(fd, 'nowhere7'))).toMatch(/ENODEV|EPERM|ENOPROTOOPT|UNKNOWN/)
+    for (const wrong of ['', 'x'.repeat(16), 'x'.repeat(600)]) {
+      expect(answer(kernel.bindToDevice(fd, wrong))).toBe('EINVAL')
+    }
+    closeAll(fd)
+  })
+})
+
 /** Connects to what listens there; local and peer addresses of both ends agree. */
 function meet(family: Family, address: string): SocketAddress {
   const listener = listenAt(family, address)

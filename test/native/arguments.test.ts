@@ -62,6 +62,8 @@ const SIGNATURES: Record<Exclude<VerbName, 'openWakeup' | 'descriptorLimit'>, Ar
   setOption: [['integer', -1], ['integer', 2], ['integer', 1]],
   getOption: [['integer', -1], ['integer', 2]],
   bind: [['integer', -1], ['integer', 4], ['string', '127.0.0.1'], ['integer', 0]],
+  bindToDevice: [['integer', -1], ['string', 'lo']],
+  deviceAddresses: [['string', 'lo']],
   listen: [['integer', -1], ['integer', 1]],
   accept: [['integer', -1]],
   connect: [['integer', -1], ['integer', 4], ['string', '127.0.0.1'], ['integer', 0]],

@@ -19,6 +19,7 @@ export const PLAUSIBLE: Readonly<Record<string, readonly ErrnoName[]>> = {
   setOption: ['ENOPROTOOPT', 'EINVAL', 'ENOBUFS'],
   getOption: ['ENOPROTOOPT', 'ENOBUFS'],
   bind: ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'],
+  bindToDevice: ['EPERM', 'ENOPROTOOPT'],
   listen: ['EADDRINUSE', 'EOPNOTSUPP'],
   accept: ['ECONNABORTED', 'EMFILE', 'ENFILE', 'ENOBUFS', 'EPROTO', 'EPERM'],
   connect: ['ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT', 'EACCES'],

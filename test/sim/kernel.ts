@@ -92,6 +92,14 @@ export class SimKernel extends KernelCore implements Kernel {
     return this.onSocket('bind', fd, (socket) => this.network.bind(socket, family, address, port))
   }
 
+  bindToDevice(fd: number, device: string): number {
+    return this.onSocket('bindToDevice', fd, () => this.network.bindToDevice(device))
+  }
+
+  deviceAddresses(device: string): readonly SocketAddress[] {
+    return this.network.devices.get(device) ?? []
+  }
+
   listen(fd: number, backlog: number): number {
     return this.onSocket('listen', fd, (socket) => this.network.listen(socket, backlog))
   }

@@ -22,6 +22,11 @@ export function sameFamilyAny(family: Family): string {
   return family === Family.IPV6 ? '::' : family === Family.IPV4 ? '0.0.0.0' : ''
 }
 
+const LOOPBACK_ADDRESSES: readonly SocketAddress[] = [
+  { family: Family.IPV4, address: '127.0.0.1', port: 0 },
+  { family: Family.IPV6, address: '::1', port: 0 },
+]
+
 export class Network {
   readonly #world: World
   readonly #faults: Faults
@@ -29,6 +34,8 @@ export class Network {
   readonly #routes = new Map<string, Route>()
   readonly #foreignAddresses = new Set<string>()
   readonly unixNames: UnixNames = new UnixNames()
+  readonly devices: Map<string, readonly SocketAddress[]> = new Map([['lo', LOOPBACK_ADDRESSES]])
+  mayBindToDevice = true
   #nextPort = EPHEMERAL_FIRST
   /** The link of the next connection. */
   drawLink: () => Link = () => LOOPBACK
@@ -47,6 +54,12 @@ export class Network {
   /** Lets sockets bind to this address besides the loopback ones. */
   addAddress(address: string): void {
     this.#foreignAddresses.add(address)
+  }
+
+  /** Any device leads everywhere here; all that matters is whether there is one, and whether one may. */
+  bindToDevice(device: string): number {
+    if (!this.devices.has(device)) return fail('ENODEV')
+    return this.mayBindToDevice ? 0 : fail('EPERM')
   }
 
   bind(socket: StreamSocket, family: Family, address: string, port: number): number {

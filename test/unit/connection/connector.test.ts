@@ -8,6 +8,7 @@ import {
   UNIX_RETRY_DELAY_MS,
 } from '../../../lib/connection/connector.ts'
 import { FilterStatus } from '../../../lib/connection/filter.ts'
+import type { LocalEnd } from '../../../lib/connection/local-end.ts'
 import { nameService } from '../../../lib/connection/names.ts'
 import { Family, SocketOption } from '../../../lib/sys/kernel.ts'
 import { Interest } from '../../../lib/sys/readiness.ts'
@@ -254,6 +255,10 @@ describe('without descriptors', () => {
   })
 })
 
+function localEnd(address: string | null, port = 0, portCount = 1, device: string | null = null): LocalEnd {
+  return { device, address: address === null ? null : ip(address), port, portCount }
+}
+
 describe('families and local addresses', () => {
   it('tries only the family that was asked for', () => {
     const { connector, tried } = rigOf(['::1', '10.0.0.1'], { family: Family.IPV4 })
@@ -262,13 +267,13 @@ describe('families and local addresses', () => {
   })
 
   it('binds before connecting and tries only the family of the local address', () => {
-    const { connector, kernel } = rigOf(['::1', '10.0.0.1'], { localAddress: ip('192.0.2.1') })
+    const { connector, kernel } = rigOf(['::1', '10.0.0.1'], { local: localEnd('192.0.2.1') })
     connector.run(0)
     expect(kernel.log.slice(0, 2)).toEqual(['bind 3 192.0.2.1:0', 'connect 3 10.0.0.1'])
   })
 
   it('names the local address when it cannot be bound', () => {
-    const { connector, kernel } = rigOf(['10.0.0.1'], { localAddress: ip('192.0.2.1', 5) })
+    const { connector, kernel } = rigOf(['10.0.0.1'], { local: localEnd('192.0.2.1', 5) })
     kernel.bindResult = 'EADDRINUSE'
     expect(connector.run(0)).toBe(FAILED)
     expect(connector.failure?.cause).toMatchObject({
@@ -277,6 +282,49 @@ describe('families and local addresses', () => {
       address: '192.0.2.1',
       port: 5,
     })
+    expect(kernel.open.size).toBe(0)
+  })
+
+  it('tries one port after the other while they are taken, from any address when none is wanted', () => {
+    const { connector, kernel } = rigOf(['10.0.0.1'], { local: localEnd(null, 5000, 4) })
+    kernel.takenPorts.add(5000).add(5001)
+    connector.run(0)
+    expect(kernel.log.slice(0, 3)).toEqual(['bind 3 0.0.0.0:5000', 'bind 3 0.0.0.0:5001', 'bind 3 0.0.0.0:5002'])
+    expect(kernel.log[3]).toBe('connect 3 10.0.0.1')
+  })
+
+  it('names the last port when all are taken, and the first when it is refused for another reason', () => {
+    const taken = rigOf(['::1'], { local: localEnd(null, 5000, 3) })
+    for (const port of [5000, 5001, 5002, 5003]) taken.kernel.takenPorts.add(port)
+    expect(taken.connector.run(0)).toBe(FAILED)
+    expect(taken.connector.failure?.cause).toMatchObject({ code: 'EADDRINUSE', address: '::', port: 5002 })
+    const refused = rigOf(['10.0.0.1'], { local: localEnd(null, 80, 3) })
+    refused.kernel.bindResult = 'EACCES'
+    expect(refused.connector.run(0)).toBe(FAILED)
+    expect(refused.connector.failure?.cause).toMatchObject({ code: 'EACCES', port: 80 })
+    expect(refused.kernel.log.length).toBe(2)
+  })
+
+  it('holds to a device, or binds to its address where that is not allowed', () => {
+    const held = rigOf(['10.0.0.1'], { local: localEnd(null, 0, 1, 'eth0') })
+    held.connector.run(0)
+    expect(held.kernel.log.slice(0, 2)).toEqual(['device 3 eth0', 'connect 3 10.0.0.1'])
+    const bound = rigOf(['::1', '10.0.0.1'], { local: localEnd(null, 0, 1, 'eth0') })
+    bound.kernel.deviceResult = 'EPERM'
+    bound.kernel.devices.set('eth0', [ip('192.0.2.9')])
+    expect(bound.connector.run(0)).toBe(PENDING)
+    expect(bound.kernel.log).toContain('bind 3 192.0.2.9:0')
+    expect(bound.tried()).toEqual(['10.0.0.1'])
+    bound.kernel.fail('10.0.0.1', 'ECONNREFUSED')
+    bound.connector.run(1)
+    expect(bound.connector.failure?.cause.code, 'not that the device has no IPv6').toBe('ECONNREFUSED')
+  })
+
+  it('says which device there is not', () => {
+    const { connector, kernel } = rigOf(['10.0.0.1'], { local: localEnd(null, 0, 1, 'eth9') })
+    kernel.deviceResult = 'ENODEV'
+    expect(connector.run(0)).toBe(FAILED)
+    expect(connector.failure?.cause).toMatchObject({ code: 'ENODEV', syscall: 'bind', address: 'eth9' })
     expect(kernel.open.size).toBe(0)
   })
 

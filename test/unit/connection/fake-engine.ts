@@ -45,6 +45,9 @@ export class FakeKernel {
   /** What `socket` answers for a family instead of a descriptor. */
   readonly refusedFamilies = new Map<number, ErrnoName>()
   bindResult: ErrnoName | null = null
+  readonly takenPorts = new Set<number>()
+  deviceResult: ErrnoName | null = null
+  readonly devices = new Map<string, SocketAddress[]>()
   #generation = 0
 
   socket(family: Family): number {
@@ -77,7 +80,17 @@ export class FakeKernel {
 
   bind(fd: number, _family: Family, address: string, port: number): number {
     this.log.push(`bind ${fd} ${address}:${port}`)
+    if (this.takenPorts.has(port)) return -ERRNO.EADDRINUSE
     return this.bindResult === null ? 0 : -ERRNO[this.bindResult]
+  }
+
+  bindToDevice(fd: number, device: string): number {
+    this.log.push(`device ${fd} ${device}`)
+    return this.deviceResult === null ? 0 : -ERRNO[this.deviceResult]
+  }
+
+  deviceAddresses(device: string): SocketAddress[] {
+    return this.devices.get(device) ?? []
   }
 
   connect(fd: number, family: Family, address: string, port: number): number {
