@@ -44,20 +44,48 @@ export type { RequestOptions } from './request/request-options.ts'
 export { Response } from './request/response.ts'
 export type { BodyPieces } from './request/upload-source.ts'
 export type { ByteCallback, CloseCallback, DataCallback } from './server/byte-driver.ts'
+export type { Rate } from './server/accept-rate.ts'
+export type { PrefixLengths } from './server/address-prefix.ts'
+export type { DropReason, Limits, Policy, PolicyVerdict, Rejection } from './server/admission.ts'
 export type { CloseReason } from './server/close-reason.ts'
 export { Connection } from './server/connection.ts'
 export type { ConnectionTls } from './server/connection-tls.ts'
 export { HttpError, type RequestAbortedError, type RequestEnd } from './server/http/http-error.ts'
-export type { HttpHandler, HttpLimits, HttpOptions, RequestDriver, RequestTimings } from './server/http/http-options.ts'
+export type { HttpHandler, HttpLimits, RequestDriver, RequestTimings } from './server/http/http-options.ts'
 export type { HttpRequest } from './server/http/http-request.ts'
 export { HttpServer, type HttpServerOptions } from './server/http/http-server.ts'
 export type { BodySink } from './server/http/request-body.ts'
 export { type ListenFd, listenFds } from './server/listen-fds.ts'
 export type { ListenHandle, ListenOptions } from './server/listen-options.ts'
 export { type AcceptError, type AcceptErrorFunction, type AcceptFunction, Listener } from './server/listener.ts'
+export { PanicError, type PanicHandler, setPanicHandler } from './server/panic.ts'
+export type { Priority } from './server/priority.ts'
 export type { ProxyProtocolOptions } from './server/proxy-acceptance.ts'
+export { Server, type ServerOptions } from './server/server.ts'
+export { stopServers } from './server/server-book.ts'
+export type {
+  BroadcastOptions,
+  ClientInfo,
+  DrainOptions,
+  DrainReport,
+  ExclusiveOptions,
+  IdlePolicy,
+  RestartOptions,
+  ServerControl,
+  ServerStats,
+  StopOptions,
+  StopReport,
+  SuspendOptions,
+} from './server/server-control.ts'
+export { ServerError, type ServerErrorCode } from './server/server-error.ts'
+export type { Drop, ErrorContext, ServerEvents } from './server/server-events.ts'
+export type { ServerListener } from './server/server-listener.ts'
+export type { LimitOptions, RateOptions, ServerBaseOptions, ServerLimitOptions } from './server/server-options.ts'
+export type { ServerState } from './server/server-state.ts'
+export type { CallbackStrategy, SessionStrategy, Strategy } from './server/server-strategy.ts'
 export type { ServerTlsOptions, TlsContextChoice } from './server/server-tls.ts'
 export type { SocketTicket } from './server/ticket.ts'
+export type { Timeouts } from './server/timeouts.ts'
 export { type Clock, systemClock } from './sys/clock.ts'
 export {
   BATCH_STRIDE,
