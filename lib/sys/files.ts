@@ -3,6 +3,7 @@
  * for what the operating system answers. Descriptors of files belong to whoever opened them and go through `close`
  * here, not through the kernel; `Kernel.sendfile` takes them. Implementations: `native-files.ts`, and that of `test/sim`.
  */
+import type { ErrnoTable } from './kernel.ts'
 
 export interface FileStatus {
   readonly isFile: boolean
@@ -13,6 +14,8 @@ export interface FileStatus {
 }
 
 export interface Files {
+  /** What its negative answers mean. */
+  readonly errno: ErrnoTable
   /** For reading. A descriptor ≥ 0, or -errno; does not wait for the other end of a named pipe. */
   open(path: string): number
   status(fd: number): FileStatus | number

@@ -1,6 +1,7 @@
 /** Files of the machine, by node:fs: its descriptors are known to Node, so that it can warn of what is left open. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
-import type { Files, FileStatus } from './files.ts'
+import type { FileStatus, Files } from './files.ts'
+import { kernel } from './native.ts'
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
@@ -12,6 +13,7 @@ function errnoOf(error: unknown): number {
 }
 
 export const nativeFiles: Files = {
+  errno: kernel.errno,
   open(path: string): number {
     try {
       return openSync(path, OPEN_FLAGS)

@@ -1,7 +1,8 @@
 /** Files of the simulation: bytes by path, open ones as descriptors of its kernel, so that sendfile finds them. */
 import type { FileStatus, Files } from '../../lib/sys/files.ts'
+import type { ErrnoTable } from '../../lib/sys/kernel.ts'
 import type { SimKernel } from './kernel.ts'
-import { fail, RegularFile } from './open-file.ts'
+import { fail, RegularFile, SIM_ERRNO } from './open-file.ts'
 
 interface StoredFile {
   bytes: Uint8Array
@@ -9,6 +10,7 @@ interface StoredFile {
 }
 
 export class SimFiles implements Files {
+  readonly errno: ErrnoTable = SIM_ERRNO
   readonly #kernel: SimKernel
   readonly #stored = new Map<string, StoredFile>()
   readonly #open = new Map<number, StoredFile>()

@@ -7,17 +7,11 @@
 import { SystemError } from '../../base/errors.ts'
 import { wrongRange, wrongType } from '../../base/options.ts'
 import type { Files } from '../../sys/files.ts'
-import type { Kernel } from '../../sys/kernel.ts'
 import { errnoName, systemError } from '../../sys/system-error.ts'
 import { type BodySource, NO_BYTES, PieceStatus } from './body-source.ts'
 import type { DescriptorBody, FileBody } from './response.ts'
 
 const READ_BYTES = 64 * 1024
-
-export interface FileHost {
-  readonly files: Files
-  readonly kernel: Pick<Kernel, 'errno'>
-}
 
 export class FileSource implements BodySource {
   readonly fd: number
@@ -26,12 +20,12 @@ export class FileSource implements BodySource {
   piece: Uint8Array = NO_BYTES
   /** The kernel cannot send this file by itself. */
   mustBeRead = false
-  readonly #host: FileHost
+  readonly #files: Files
   #memory: Uint8Array = NO_BYTES
 
   /** The descriptor is the source's, also when this throws. */
-  constructor(host: FileHost, fd: number, body: FileBody | DescriptorBody) {
-    this.#host = host
+  constructor(files: Files, fd: number, body: FileBody | DescriptorBody) {
+    this.#files = files
     this.fd = fd
     try {
       const size = this.#size()
@@ -45,17 +39,17 @@ export class FileSource implements BodySource {
       this.offset = offset
       this.length = length
     } catch (error) {
-      host.files.close(fd)
+      files.close(fd)
       throw error
     }
   }
 
-  static open(host: FileHost, body: FileBody): FileSource {
+  static open(files: Files, body: FileBody): FileSource {
     const { file } = body
     if (typeof file !== 'string') throw wrongType('body.file', 'a path', file)
-    const fd = host.files.open(file)
-    if (fd < 0) throw new SystemError(errnoName(host.kernel, fd), fd, 'open', file)
-    return new FileSource(host, fd, body)
+    const fd = files.open(file)
+    if (fd < 0) throw new SystemError(errnoName(files, fd), fd, 'open', file)
+    return new FileSource(files, fd, body)
   }
 
   next(position: number, bytesMax: number): PieceStatus {
@@ -63,8 +57,8 @@ export class FileSource implements BodySource {
     if (left === 0) return PieceStatus.END
     const wanted = Math.min(left, bytesMax, READ_BYTES)
     if (this.#memory.length < wanted) this.#memory = Buffer.allocUnsafeSlow(wanted)
-    const count = this.#host.files.read(this.fd, this.#memory, 0, wanted, this.offset + position)
-    if (count < 0) throw systemError(this.#host.kernel, count, 'read')
+    const count = this.#files.read(this.fd, this.#memory, 0, wanted, this.offset + position)
+    if (count < 0) throw systemError(this.#files, count, 'read')
     if (count === 0) throw shorter()
     this.piece = this.#memory.subarray(0, count)
     return PieceStatus.PIECE
@@ -72,12 +66,12 @@ export class FileSource implements BodySource {
 
   close(): void {
     this.piece = NO_BYTES
-    this.#host.files.close(this.fd)
+    this.#files.close(this.fd)
   }
 
   #size(): number {
-    const status = this.#host.files.status(this.fd)
-    if (typeof status === 'number') throw systemError(this.#host.kernel, status, 'fstat')
+    const status = this.#files.status(this.fd)
+    if (typeof status === 'number') throw systemError(this.#files, status, 'fstat')
     if (!status.isFile) throw wrongType('body', 'a regular file', 'something else')
     return status.size
   }

@@ -17,8 +17,8 @@ export function openBody(host: Host, owner: SourceOwner, body: StreamedBody): Bo
     if (Symbol.asyncIterator in body) return new AsyncIterableSource(owner, body)
     if (Symbol.iterator in body) return new IterableSource(body)
     if ('pull' in body) return new PullSource(body as PullBody)
-    if ('file' in body) return FileSource.open(host, body)
-    if ('fd' in body) return new FileSource(host, body.fd, body)
+    if ('file' in body) return FileSource.open(host.files, body)
+    if ('fd' in body) return new FileSource(host.files, body.fd, body)
     if ('pipe' in body) return new PipeSource(host, owner, body)
   }
   throw wrongType('body', 'a string, bytes, a file, a function or an iterable', body)

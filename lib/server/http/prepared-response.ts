@@ -5,15 +5,9 @@
  */
 import { wrongType } from '../../base/options.ts'
 import { bytesOf, NO_BYTES } from './body-source.ts'
+import { FieldReader } from './field-reader.ts'
 import type { HttpResponse, HttpResponseBody, HttpResponseHeaders } from './response.ts'
-import {
-  checkStatus,
-  FieldReader,
-  type HeadTools,
-  hasContent,
-  type ResponseSettings,
-  statusLine,
-} from './response-head.ts'
+import { checkStatus, type HeadTools, hasContent, type ResponseSettings, statusLine } from './response-head.ts'
 
 /** Head and body are one piece up to this size. */
 const JOINED_BYTES_MAX = 8 * 1024

@@ -1,14 +1,22 @@
 /**
- * The fields of a response as text: those of the program, checked, and what the server decides itself taken out of them
- * (Content-Length, Transfer-Encoding, Connection). One reader serves all connections of a Multi: what it found is valid
- * until it reads the next. Throws TypeErrors that name the field, for what would break the framing or inject fields.
+ * The heads of responses: the status line, the date, and what the server says of the framing and of the connection,
+ * which it decides here. One set of tools serves all connections of a Multi, so what it found is valid until the next
+ * head. Throws, with nothing composed, for what cannot be sent.
  */
 import { wrongRange, wrongType } from '../../base/options.ts'
 import type { Facility, Host } from '../../multi/host.ts'
 import { systemClock } from '../../sys/clock.ts'
-import { HeaderList, matchesName } from '../../wire/http1/header-list.ts'
-import { isFieldValue, isToken } from '../../wire/http1/syntax.ts'
-import type { HttpResponseHeaders } from './response.ts'
+import { isFieldValue } from '../../wire/http1/syntax.ts'
+import { FieldReader } from './field-reader.ts'
+import type { HttpResponse, HttpResponseHeaders } from './response.ts'
+
+/** Of the request that is answered. */
+export interface ResponseContext {
+  readonly method: string
+  readonly httpVersion: string
+  /** The client and the server's policy let the connection stay. */
+  readonly keepAlive: boolean
+}
 
 /** Of a server. */
 export interface ResponseSettings {
@@ -18,146 +26,26 @@ export interface ResponseSettings {
   readonly date: boolean
 }
 
+/** How the end of a body is told. */
+export const Framing = { LENGTH: 0, CHUNKED: 1, UNTIL_CLOSE: 2, NONE: 3 } as const
+export type Framing = (typeof Framing)[keyof typeof Framing]
+
+const SWITCHING_PROTOCOLS = 101
 const NO_CONTENT = 204
-export const RESET_CONTENT = 205
-export const NOT_MODIFIED = 304
+const RESET_CONTENT = 205
+const NOT_MODIFIED = 304
+const INFORMATIONAL_LEAST = 100
 const STATUS_LEAST = 200
 const STATUS_MOST = 999
 const SECOND_MS = 1000
 
-/** What the server has a say in, by the length of the name. */
-const LONGEST_SPECIAL_NAME = 'transfer-encoding'.length
-
-export class FieldReader {
-  /** Field lines, each with its CRLF. */
-  lines = ''
-  /** Of the program's Content-Length; -1 when there is none. */
-  contentLength = -1
-  /** The program asks for chunks. */
-  chunked = false
-  /** The program ends the connection. */
-  close = false
-  /** Other options of its Connection, as 'Upgrade'. */
-  connection = ''
-  hasDate = false
-  hasServer = false
-
-  read(option: string, headers: HttpResponseHeaders | undefined): void {
-    this.lines = ''
-    this.contentLength = -1
-    this.chunked = false
-    this.close = false
-    this.connection = ''
-    this.hasDate = false
-    this.hasServer = false
-    if (headers === undefined) return
-    if (typeof headers !== 'object' || headers === null)
-      throw wrongType(option, 'a record or [name, value] pairs', headers)
-    if (headers instanceof HeaderList) this.#readList(option, headers)
-    else if (Symbol.iterator in headers) this.#readPairs(option, headers as Iterable<unknown>)
-    else this.#readRecord(option, headers as Readonly<Record<string, unknown>>)
-  }
-
-  /** For what stands behind a body, where fields of the framing have no place. */
-  readTrailers(headers: HttpResponseHeaders): string {
-    this.read('trailers', headers)
-    if (this.contentLength >= 0 || this.chunked || this.close || this.connection !== '') {
-      throw new TypeError('option trailers must not hold Content-Length, Transfer-Encoding or Connection')
-    }
-    return this.lines
-  }
-
-  #readRecord(option: string, headers: Readonly<Record<string, unknown>>): void {
-    for (const name of Object.keys(headers)) {
-      const value = headers[name]
-      if (typeof value === 'string') this.#add(option, name, value)
-      else if (value !== undefined) this.#addOther(option, name, value)
-    }
-  }
-
-  #readPairs(option: string, headers: Iterable<unknown>): void {
-    for (const pair of headers) {
-      if (!Array.isArray(pair) || pair.length !== 2) throw wrongType(option, 'a record or [name, value] pairs', pair)
-      this.#addOther(option, pair[0], pair[1])
-    }
-  }
-
-  #readList(option: string, headers: HeaderList): void {
-    for (let index = 0; index < headers.size; index++) this.#add(option, headers.nameAt(index), headers.valueAt(index))
-  }
-
-  #addOther(option: string, name: string, value: unknown): void {
-    if (typeof value === 'string') this.#add(option, name, value)
-    else if (typeof value === 'number') this.#add(option, name, String(value))
-    else if (Array.isArray(value)) for (const one of value) this.#addOther(option, name, one)
-    else throw wrongType(`${option}['${name}']`, 'a string, a number or an array of them', value)
-  }
-
-  #add(option: string, name: string, value: string): void {
-    if (typeof name !== 'string' || !isToken(name)) throw wrongType(option, 'fields with a token for a name', name)
-    if (!isFieldValue(value)) {
-      throw wrongType(`${option}['${name}']`, 'Latin-1 text without CR, LF and NUL', value)
-    }
-    if (name.length <= LONGEST_SPECIAL_NAME && this.#isSpecial(option, name, value)) return
-    this.lines += `${name}: ${value}\r\n`
-  }
-
-  /** True when the field is not sent as it stands. */
-  #isSpecial(option: string, name: string, value: string): boolean {
-    switch (name.length) {
-      case 4:
-        this.hasDate ||= isNamed(name, 'date')
-        return false
-      case 6:
-        this.hasServer ||= isNamed(name, 'server')
-        return false
-      case 10:
-        return isNamed(name, 'connection') && this.#readConnection(value)
-      case 14:
-        return isNamed(name, 'content-length') && this.#readContentLength(option, value)
-      case 17:
-        return isNamed(name, 'transfer-encoding') && this.#readTransferEncoding(option, value)
-      default:
-        return false
-    }
-  }
-
-  #readConnection(value: string): true {
-    for (const part of value.split(',')) {
-      const token = part.trim()
-      const lower = token.toLowerCase()
-      if (lower === 'close') this.close = true
-      else if (token !== '' && lower !== 'keep-alive') {
-        this.connection += this.connection === '' ? token : `, ${token}`
-      }
-    }
-    return true
-  }
-
-  #readContentLength(option: string, value: string): true {
-    const length = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
-    if (!Number.isSafeInteger(length)) throw wrongRange(`${option}['content-length']`, 'a number of bytes', value)
-    if (this.contentLength >= 0 && this.contentLength !== length) {
-      throw wrongRange(`${option}['content-length']`, `the same as before, ${this.contentLength}`, value)
-    }
-    this.contentLength = length
-    return true
-  }
-
-  #readTransferEncoding(option: string, value: string): true {
-    if (value.toLowerCase() !== 'chunked') throw wrongRange(`${option}['transfer-encoding']`, "'chunked'", value)
-    this.chunked = true
-    return true
-  }
-}
-
-function isNamed(name: string, lowerCaseName: string): boolean {
-  return matchesName(name, 0, name.length, lowerCaseName)
-}
-
-/** What the connections of a Multi share: a reader, and the date, which is made once a second. */
 export class HeadTools {
   readonly fields: FieldReader = new FieldReader()
+  /** Of the last head. NONE: no body follows. */
+  framing: Framing = Framing.NONE
+  /** Of its body; -1 when it is not known. */
+  length = 0
+  keepAlive = false
   readonly #host: Host
   #date = ''
   #dateLine = ''
@@ -177,6 +65,65 @@ export class HeadTools {
   get dateLine(): string {
     if (this.#host.now >= this.#staleAt) this.#renew()
     return this.#dateLine
+  }
+
+  /** `size` is that of the body, -1 when it is not known. */
+  compose(response: HttpResponse, context: ResponseContext, settings: ResponseSettings, size: number): string {
+    const { fields } = this
+    const { status = 200 } = response
+    checkStatus(status)
+    fields.read('headers', response.headers)
+    const line = statusLine(status, response.reason)
+    const date = settings.date && !fields.hasDate ? this.dateLine : ''
+    const server = settings.server !== null && !fields.hasServer ? `Server: ${settings.server}\r\n` : ''
+    const framing = this.#frame(status, response, context, size)
+    this.keepAlive = context.keepAlive && !fields.close && this.framing !== Framing.UNTIL_CLOSE
+    const connection = connectionLine(fields.connection, this.keepAlive, context.httpVersion)
+    return `${line}${date}${server}${fields.lines}${framing}${connection}\r\n`
+  }
+
+  /** 100 to 199. */
+  informational(status: number, headers: HttpResponseHeaders | undefined): string {
+    const { fields } = this
+    if (!(Number.isInteger(status) && status >= INFORMATIONAL_LEAST && status < STATUS_LEAST)) {
+      throw wrongRange('status', 'a whole number from 100 to 199', status)
+    }
+    fields.read('headers', headers)
+    const options = fields.connection === '' && status === SWITCHING_PROTOCOLS ? 'Upgrade' : fields.connection
+    const connection = options === '' ? '' : `Connection: ${options}\r\n`
+    return `${statusLine(status, undefined)}${fields.lines}${connection}\r\n`
+  }
+
+  /** Decides on the framing of the body, and says it in field lines. */
+  #frame(status: number, response: HttpResponse, context: ResponseContext, size: number): string {
+    const { fields } = this
+    const { method } = context
+    const isOld = context.httpVersion === '1.0'
+    const isConnected = method === 'CONNECT' && status < 300
+    if (isConnected || (!hasContent(status) && status !== NOT_MODIFIED)) {
+      this.framing = Framing.NONE
+      return status === RESET_CONTENT ? 'Content-Length: 0\r\n' : ''
+    }
+    const hasBody = response.body !== undefined && response.body !== null
+    const isBodiless = method === 'HEAD' || status === NOT_MODIFIED
+    if (fields.contentLength >= 0 && size >= 0 && size !== fields.contentLength && (hasBody || !isBodiless)) {
+      throw new RangeError(
+        `option headers['content-length'] is ${fields.contentLength}, but the body has ${size} bytes`,
+      )
+    }
+    this.length = fields.contentLength >= 0 ? fields.contentLength : size
+    this.framing = Framing.LENGTH
+    if (this.length < 0) this.framing = isOld ? Framing.UNTIL_CLOSE : Framing.CHUNKED
+    else if (!isOld && (fields.chunked || response.trailers !== undefined)) this.framing = Framing.CHUNKED
+    const lines = this.#framingLines()
+    if (!isBodiless) return lines
+    this.framing = Framing.NONE
+    return status === NOT_MODIFIED && !hasBody && fields.contentLength < 0 ? '' : lines
+  }
+
+  #framingLines(): string {
+    if (this.framing === Framing.LENGTH) return `Content-Length: ${this.length}\r\n`
+    return this.framing === Framing.CHUNKED ? 'Transfer-Encoding: chunked\r\n' : ''
   }
 
   #renew(): void {
@@ -236,4 +183,10 @@ export function checkStatus(status: number): void {
   if (!Number.isInteger(status) || status < STATUS_LEAST || status > STATUS_MOST) {
     throw wrongRange('status', `a whole number from ${STATUS_LEAST} to ${STATUS_MOST}`, status)
   }
+}
+
+function connectionLine(options: string, keepAlive: boolean, httpVersion: string): string {
+  const own = keepAlive ? (httpVersion === '1.0' ? 'keep-alive' : '') : 'close'
+  if (options === '') return own === '' ? '' : `Connection: ${own}\r\n`
+  return own === '' ? `Connection: ${options}\r\n` : `Connection: ${options}, ${own}\r\n`
 }

@@ -15,18 +15,9 @@ import { discardResponse, openBody } from './open-body.ts'
 import { PreparedResponse } from './prepared-response.ts'
 import { PullSource } from './pull-body.ts'
 import type { HttpResponse, HttpResponseBody, HttpResponseHeaders } from './response.ts'
-import {
-  checkStatus,
-  type HeadTools,
-  hasContent,
-  headTools,
-  NOT_MODIFIED,
-  RESET_CONTENT,
-  type ResponseSettings,
-  statusLine,
-} from './response-head.ts'
+import { Framing, type HeadTools, headTools, type ResponseContext, type ResponseSettings } from './response-head.ts'
 
-export type { ResponseSettings }
+export type { ResponseContext, ResponseSettings }
 
 export const SendStatus = {
   /** All is with the outbox or the kernel. The outbox may still have to be flushed. */
@@ -42,14 +33,6 @@ export const SendStatus = {
 } as const
 export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus]
 
-/** Of the request that is answered. */
-export interface ResponseContext {
-  readonly method: string
-  readonly httpVersion: string
-  /** The client and the server's policy let the connection stay. */
-  readonly keepAlive: boolean
-}
-
 export const DEFAULT_RESPONSE_SETTINGS: ResponseSettings = { server: null, date: true }
 
 /** Composed bytes from which on they are sent before more is asked for. */
@@ -64,9 +47,6 @@ const READ_FILE_BYTES_MAX = 16 * 1024
 /** Of one sendfile, and how many of them a run makes: a fast receiver does not starve the other machines. */
 const FILE_BYTES_PER_SEND = 1024 * 1024
 const FILE_SENDS_PER_RUN = 4
-
-const Framing = { LENGTH: 0, CHUNKED: 1, UNTIL_CLOSE: 2, NONE: 3 } as const
-type Framing = (typeof Framing)[keyof typeof Framing]
 
 export class ResponseSender implements SourceOwner {
   readonly #machine: ConnectionMachine
@@ -154,13 +134,7 @@ export class ResponseSender implements SourceOwner {
 
   /** 100 to 199, before the response: 100 Continue, 103 Early Hints, 101 of an upgrade. Throws as `start`. */
   informational(status: number, headers: HttpResponseHeaders | null = null): void {
-    const { fields } = this.#tools
-    if (!(Number.isInteger(status) && status >= 100 && status <= 199)) {
-      throw new RangeError(`option status must be a whole number from 100 to 199, not ${status}`)
-    }
-    fields.read('headers', headers ?? undefined)
-    const connection = fields.connection === '' ? '' : `Connection: ${fields.connection}\r\n`
-    this.#outbox.text(`${statusLine(status, undefined)}${fields.lines}${connection}\r\n`)
+    this.#outbox.text(this.#tools.informational(status, headers ?? undefined))
   }
 
   /** Closes what a response holds that comes too late. */
@@ -203,50 +177,12 @@ export class ResponseSender implements SourceOwner {
 
   /** Composes the head. True when the body follows. */
   #head(response: HttpResponse, context: ResponseContext, size: number): boolean {
-    const { fields, dateLine } = this.#tools
-    const { status = 200 } = response
-    checkStatus(status)
-    fields.read('headers', response.headers)
-    const line = statusLine(status, response.reason)
-    const date = this.#settings.date && !fields.hasDate ? dateLine : ''
-    const { server } = this.#settings
-    const serverLine = server !== null && !fields.hasServer ? `Server: ${server}\r\n` : ''
-    const framing = this.#frame(status, response, context, size)
-    this.keepAlive = context.keepAlive && !fields.close && this.#framing !== Framing.UNTIL_CLOSE
-    const connection = connectionLine(fields.connection, this.keepAlive, context.httpVersion)
-    this.#outbox.text(`${line}${date}${serverLine}${fields.lines}${framing}${connection}\r\n`)
-    return this.#framing !== Framing.NONE
-  }
-
-  /** Decides on the framing of the body, and says it in field lines. */
-  #frame(status: number, response: HttpResponse, context: ResponseContext, size: number): string {
-    const { fields } = this.#tools
-    const { method } = context
-    const isConnected = method === 'CONNECT' && status < 300
-    if (isConnected || (!hasContent(status) && status !== NOT_MODIFIED)) {
-      this.#framing = Framing.NONE
-      return status === RESET_CONTENT ? 'Content-Length: 0\r\n' : ''
-    }
-    const hasBody = response.body !== undefined && response.body !== null
-    const isBodiless = method === 'HEAD' || status === NOT_MODIFIED
-    if (fields.contentLength >= 0 && size >= 0 && size !== fields.contentLength && (hasBody || !isBodiless)) {
-      throw new RangeError(
-        `option headers['content-length'] is ${fields.contentLength}, but the body has ${size} bytes`,
-      )
-    }
-    const length = fields.contentLength >= 0 ? fields.contentLength : size
-    this.#framing = Framing.LENGTH
-    this.#remaining = length
-    let lines = `Content-Length: ${length}\r\n`
-    const wantsChunks = fields.chunked || response.trailers !== undefined
-    if (length < 0 || (wantsChunks && context.httpVersion !== '1.0')) {
-      this.#framing = context.httpVersion === '1.0' ? Framing.UNTIL_CLOSE : Framing.CHUNKED
-      lines = context.httpVersion === '1.0' ? '' : 'Transfer-Encoding: chunked\r\n'
-    }
-    if (!isBodiless) return lines
-    if (status === NOT_MODIFIED && !hasBody && fields.contentLength < 0) lines = ''
-    this.#framing = Framing.NONE
-    return lines
+    const tools = this.#tools
+    this.#outbox.text(tools.compose(response, context, this.#settings, size))
+    this.keepAlive = tools.keepAlive
+    this.#framing = tools.framing
+    this.#remaining = tools.length
+    return tools.framing !== Framing.NONE
   }
 
   /** A body that is there as a whole. */
@@ -377,12 +313,6 @@ function lengthOf(body: WholeBody): number {
   let length = 0
   for (const piece of body) length += piece.length
   return length
-}
-
-function connectionLine(options: string, keepAlive: boolean, httpVersion: string): string {
-  const own = keepAlive ? (httpVersion === '1.0' ? 'keep-alive' : '') : 'close'
-  if (options === '') return own === '' ? '' : `Connection: ${own}\r\n`
-  return own === '' ? `Connection: ${options}\r\n` : `Connection: ${options}, ${own}\r\n`
 }
 
 /** The program's producer has no say in how a response ends any more. */
