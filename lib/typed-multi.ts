@@ -8,9 +8,10 @@ import { Multi as AnyMulti } from './multi/multi.ts'
 import type { MultiOptions as AnyMultiOptions } from './multi/multi-options.ts'
 import type { Connection } from './server/connection.ts'
 import type { Listener } from './server/listener.ts'
+import type { ServerListener } from './server/server-listener.ts'
 
 /** What a descriptor is watched for; null for what belongs to none of them. */
-export type MultiSubject = Transfer | Listener | Connection
+export type MultiSubject = Transfer | Listener | ServerListener | Connection
 export type Multi = AnyMulti<Transfer, MultiSubject>
 export const Multi: new (options?: MultiOptions) => Multi = AnyMulti<Transfer, MultiSubject>
 export type MultiOptions = AnyMultiOptions<MultiSubject>

@@ -121,6 +121,11 @@ export class ByteDriver<Subject extends object> implements Driver {
     return this.#isPaused
   }
 
+  /** One of its callbacks may be on the stack. */
+  get isRunning(): boolean {
+    return this.#isRunning
+  }
+
   get isDraining(): boolean {
     return this.#isDraining
   }
