@@ -31,6 +31,14 @@ export interface LeaveOptions {
   readonly keepsListeners: boolean
 }
 
+/** The server, as its life sees it. */
+export interface LifecycleOwner {
+  started(): void
+  stopped(): void
+  /** Of timers that have nothing to do with its life. */
+  expired(timer: ControlTimer, now: number): void
+}
+
 const NEVER = Number.POSITIVE_INFINITY
 
 export class Lifecycle implements ControlOwner {
@@ -48,21 +56,14 @@ export class Lifecycle implements ControlOwner {
   readonly #settings: ServerSettings
   readonly #events: EventDesk
   readonly #reception: Reception
-  /** The rest of the server: timers that are not of the life as such. */
-  readonly #expired: (timer: ControlTimer, now: number) => void
+  readonly #owner: LifecycleOwner
 
-  constructor(
-    host: Host,
-    settings: ServerSettings,
-    events: EventDesk,
-    reception: Reception,
-    expired: (timer: ControlTimer, now: number) => void,
-  ) {
+  constructor(host: Host, settings: ServerSettings, events: EventDesk, reception: Reception, owner: LifecycleOwner) {
     this.#host = host
     this.#settings = settings
     this.#events = events
     this.#reception = reception
-    this.#expired = expired
+    this.#owner = owner
     this.closing = new ClosingCallbacks((error) => events.threw('onClose', error))
   }
 
@@ -99,6 +100,7 @@ export class Lifecycle implements ControlOwner {
       return error
     }
     this.#control = new ControlMachine(this.#host, this)
+    this.#owner.started()
     this.startedAt = this.#host.now
     this.#enter('listening')
     this.#news.push(() => this.#events.start())
@@ -195,7 +197,7 @@ export class Lifecycle implements ControlOwner {
       this.#advance()
       this.#tellNews()
     } else if (timer === ControlTimer.RATE) this.wakeListeners()
-    else this.#expired(timer, now)
+    else this.#owner.expired(timer, now)
   }
 
   /** The Multi is closed, which tells nobody anything; or one of its functions failed, and everything has ended. */
@@ -315,6 +317,7 @@ export class Lifecycle implements ControlOwner {
     this.#departure = null
     this.#control?.end()
     this.#control = null
+    this.#owner.stopped()
     this.#enter('stopped')
     this.#news.push(() => this.#events.stop())
     departure.conclude(this.#host, this.#host.now, error)

@@ -50,6 +50,8 @@ export class Reception implements ListenerOwner, ConnectionBook {
   bytesRead = 0
   bytesWritten = 0
   acceptErrors = 0
+  /** The connection that the program is told of at this moment. */
+  current: Connection | null = null
   readonly lingerMs: number
   readonly bytes: ByteSettings
   readonly #host: Host
@@ -124,7 +126,9 @@ export class Reception implements ListenerOwner, ConnectionBook {
   }
 
   opened(connection: Connection): void {
+    this.current = connection
     if (!this.#events.connect(connection)) machineOf(connection).reset('aborted')
+    this.current = null
   }
 
   ended(connection: Connection, reason: CloseReason, error: Error | null): void {
@@ -167,7 +171,10 @@ export class Reception implements ListenerOwner, ConnectionBook {
     if (peer.family === Family.UNIX && key !== null) this.#unixKeys.set(connection, key)
     this.admitted++
     this.registry.add(connection)
+    const before = this.current
+    this.current = connection
     if (!this.#events.accept(connection)) machineOf(connection).reset('aborted')
+    this.current = before
     this.#owner.came(connection, machineOf(connection))
     return connection
   }

@@ -10,6 +10,7 @@ import { engineOf, Multi } from '../multi/multi.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { Limits, Rejection } from './admission.ts'
 import { adoptSocket, checkAdoption } from './adoption.ts'
+import { broadcast, checkBroadcastContent } from './broadcast.ts'
 import type { CloseReason } from './close-reason.ts'
 import { bytesOf, Connection, machineOf } from './connection.ts'
 import type { ConnectionMachine } from './connection-machine.ts'
@@ -20,6 +21,7 @@ import { type LeaveOptions, Lifecycle } from './lifecycle.ts'
 import type { ListenHandle } from './listen-options.ts'
 import type { Priority } from './priority.ts'
 import { Reception, type ReceptionOwner } from './reception.ts'
+import { enterBook, leaveBook } from './server-book.ts'
 import {
   checkBroadcast,
   checkDrain,
@@ -113,9 +115,11 @@ export class Server<Data = unknown> implements ServerControl<Data> {
     const { tls } = options
     this.#tls = tls ? new ServerTls(this.host, 'tls', tls, kind.protocols) : null
     this.#reception = new Reception(this.host, this.settings, this.#tls, this.#events, this.#receptionOwner())
-    this.#lifecycle = new Lifecycle(this.host, this.settings, this.#events, this.#reception, (_timer, now) =>
-      this.#exclusive.expire(now),
-    )
+    this.#lifecycle = new Lifecycle(this.host, this.settings, this.#events, this.#reception, {
+      started: () => enterBook(this.host, this),
+      stopped: () => leaveBook(this.host, this),
+      expired: (_timer, now) => this.#exclusive.expire(now),
+    })
     const { strategy } = options
     this.#callback = strategy !== undefined && 'callback' in strategy ? strategy.callback : null
     this.#sessions =
@@ -272,8 +276,9 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   /** Sends to every client but the one whose callback is running; returns to how many. */
   broadcast(bytes: Uint8Array | string, options: BroadcastOptions = {}): number {
     checkBroadcast(options)
-    void bytes
-    return 0
+    const content = checkBroadcastContent(bytes, options.except)
+    const { registry, current } = this.#reception
+    return withinEngine(this.host, 'broadcast', () => broadcast(registry.all(), current, content, options))
   }
 
   /** Who is here, oldest first: a snapshot of each. */

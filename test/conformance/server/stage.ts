@@ -1,7 +1,6 @@
 /** A server on a bench, the clients that come to it, and everything that it told. */
 
-import type { Connection, Multi, SocketAddress } from '../../../lib/index.ts'
-import { Server, type ServerOptions } from '../../../lib/server/server.ts'
+import { type Connection, type Multi, Server, type ServerOptions, type SocketAddress } from '../../../lib/index.ts'
 import { connectClient, type LocalClient } from '../../support/local-client.ts'
 import type { Bench } from '../bench.ts'
 
