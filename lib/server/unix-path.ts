@@ -20,7 +20,10 @@ export function bindUnixPath(kernel: Kernel, fd: number, target: UnixTarget): Fi
   if (result < 0) return { syscall: 'bind', result }
   if (path.startsWith('\0')) return null
   const file = kernel.fileIdentity(path)
-  if (typeof file === 'number') return { syscall: 'lstat', result: file }
+  if (typeof file === 'number') {
+    kernel.unlink(path)
+    return { syscall: 'lstat', result: file }
+  }
   if (mode === null || file.mode === mode) return file
   const changed = kernel.setPathMode(path, mode)
   if (changed >= 0) return { ...file, mode }
