@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { parentPort } from 'node:worker_threads'
 import { converse } from '../sim/dialogue.ts'
+import { type Hostility, readHostility } from '../sim/hostile.ts'
 import { eagerAnswer, originBody, originBytes, type SeenRequest } from '../sim/origin.ts'
 import { type OriginRequest, RequestParser } from '../sim/request-parser.ts'
 import type { OriginAnswer, OriginQuestion, RealOriginOptions } from './origin-protocol.ts'
@@ -114,11 +115,28 @@ class RealConnection {
         return
       case 'drip':
         return this.#drip(request, count)
+      case 'hostile':
+        return this.#beHostile(readHostility(request.target))
       case 'eager':
         return this.#next(request)
       default:
         this.#answer(request, verb, count)
     }
+  }
+
+  #beHostile({ first, again, everyMs, ending }: Hostility): void {
+    const socket = this.#socket
+    const sayAgain = (): void => {
+      if (socket.destroyed) return
+      const goOn = (): unknown => (everyMs > 0 ? setTimeout(sayAgain, everyMs) : setImmediate(sayAgain))
+      if (socket.write(again, 'latin1')) goOn()
+      else socket.once('drain', goOn)
+    }
+    socket.write(first, 'latin1', () => {
+      if (again !== '') sayAgain()
+      else if (ending === 'reset') socket.resetAndDestroy()
+      else if (ending === 'close') socket.end()
+    })
   }
 
   #answer(request: OriginRequest, verb: string, count: number): void {

@@ -3,6 +3,7 @@
  * every byte that arrives can be checked.
  *   /bytes/N /chunked/N /close/N (ends with FIN) /trailers/N /1xx/N /status/CODE /echo
  *   /slow/MS/N /drip/N /hang /stall/N (half the body, then silence) /stray/N (junk after) /idle-fin/N (FIN after)
+ *   what hostile.ts says, and
  *   what content.ts knows (codings, parts), and
  *   what dialogue.ts knows (redirects, authentication, cookies)
  *   /eager/CODE (answers the head, reads the body, serves on)
@@ -11,6 +12,7 @@
 import { Family } from '../../lib/sys/kernel.ts'
 import { converse } from './dialogue.ts'
 import type { ServerIdentity } from './fake-tls.ts'
+import { type Hostility, readHostility } from './hostile.ts'
 import type { Network } from './network.ts'
 import { listenInWorld } from './peer.ts'
 import { type OriginRequest, RequestParser } from './request-parser.ts'
@@ -208,6 +210,8 @@ class OriginConnection {
         return
       case 'drip':
         return this.#drip(request, count)
+      case 'hostile':
+        return this.#beHostile(readHostility(request.target))
       case 'eager':
         return this.#finish(() => this.#next(request))
       default:
@@ -299,6 +303,18 @@ class OriginConnection {
     this.#head(request, 200, [`content-length: ${length}`])
     this.#write(originBytes(request.target, length).subarray(0, length >> 1))
     this.#finish(after)
+  }
+
+  #beHostile({ first, again, everyMs, ending }: Hostility): void {
+    this.#write(first)
+    if (again !== '') {
+      const sayAgain = (): void => {
+        if (this.#served < 0 || this.#ended) return
+        this.#write(again)
+        this.#finish(() => this.#world.after(everyMs, sayAgain))
+      }
+      this.#finish(sayAgain)
+    } else if (ending !== 'stay') this.#finish(() => (ending === 'reset' ? this.#reset() : this.#close()))
   }
 
   #drip(request: OriginRequest, length: number): void {

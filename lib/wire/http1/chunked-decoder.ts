@@ -7,8 +7,13 @@
 export const ChunkEvent = { NEED_MORE: 0, DATA: 1, LAST: 2, INVALID: 3 } as const
 export type ChunkEvent = (typeof ChunkEvent)[keyof typeof ChunkEvent]
 
-/** Per chunk, as in Node since CVE-2024-22019: an extension must not be a way to send bytes that nobody counts. */
+/**
+ * Beyond what data excuses: extensions must not be a way to send bytes that nobody counts (CVE-2024-22019 of Node,
+ * CVE-2023-39326 of Go, whose figures these are).
+ */
 const EXTENSION_BYTES_MAX = 16 * 1024
+const EXCUSED_PER_CHUNK = 16
+const EXCUSED_PER_BYTE = 2
 /** Leading zeros included. */
 const SIZE_DIGITS_MAX = 16
 
@@ -41,10 +46,12 @@ export class ChunkedDecoder {
   private state: State = State.SIZE
   private size = 0
   private digits = 0
+  /** Of all chunks so far, less what their data excuses. */
   private extensionBytes = 0
 
   reset(): void {
     this.begin()
+    this.extensionBytes = 0
   }
 
   /** Reads from `start` up to the next event. After DATA go on at `position`. */
@@ -69,7 +76,6 @@ export class ChunkedDecoder {
     this.state = State.SIZE
     this.size = 0
     this.digits = 0
-    this.extensionBytes = 0
   }
 
   private takeData(at: number, end: number): ChunkEvent {
@@ -99,6 +105,7 @@ export class ChunkedDecoder {
       case State.SIZE_LF:
         if (byte !== LF) return 'carriage return without line feed after a chunk size'
         this.state = this.size === 0 ? State.LAST : State.DATA
+        this.excuseExtensions()
         return ''
       case State.DATA_CR:
         if (byte !== CR) return 'chunk longer than its size'
@@ -127,6 +134,11 @@ export class ChunkedDecoder {
     else if (byte === SPACE || byte === TAB) this.state = State.BLANK
     else return 'invalid character in a chunk size'
     return ''
+  }
+
+  private excuseExtensions(): void {
+    if (this.extensionBytes === 0) return
+    this.extensionBytes = Math.max(0, this.extensionBytes - EXCUSED_PER_CHUNK - EXCUSED_PER_BYTE * this.size)
   }
 
   private countExtension(): string {

@@ -206,6 +206,11 @@ describe('chunked bodies', () => {
     expect(readText(`${CHUNKED}2  \r\nhi\r\n0\r\n\r\n`).body).toBe('hi')
   })
 
+  it('takes any number of extensions that data goes with, as signatures of chunks do', () => {
+    const chunk = `400;chunk-signature=${'a'.repeat(64)}\r\n${'x'.repeat(0x400)}\r\n`
+    expect(readText(`${CHUNKED}${chunk.repeat(500)}0\r\n\r\n`).body.length).toBe(500 * 0x400)
+  })
+
   it.each([
     ['no size', '\r\nhi\r\n'],
     ['a sign', '-1\r\nhi\r\n'],
@@ -216,6 +221,7 @@ describe('chunked bodies', () => {
     ['CR without LF after a size', '2\rxhi\r\n'],
     ['LF alone in an extension', '2;a\nhi\r\n'],
     ['an extension without bound', `2;${'a'.repeat(20_000)}\r\nhi\r\n`],
+    ['extensions without bound', `1;${'a'.repeat(1000)}\r\nx\r\n`.repeat(17)],
     ['data longer than its size', '2\r\nhip\r\n'],
     ['CR without LF after data', '2\r\nhi\rx'],
     ['trailers that are none', '0\r\nnot a field\r\n\r\n'],
