@@ -3,9 +3,12 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Trial, UsageError } from './trial.ts'
+import { bulk } from './trials/bulk.ts'
+import { handshakes } from './trials/handshakes.ts'
 import { readiness } from './trials/readiness.ts'
+import { serverHello } from './trials/server-hello.ts'
 
-const TRIALS: readonly Trial[] = [readiness]
+const TRIALS: readonly Trial[] = [readiness, bulk, handshakes, serverHello]
 const HELP_COLUMN = 28
 
 /** The status that the process should end with: 0, or 2 for a wrong command line. */

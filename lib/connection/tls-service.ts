@@ -19,12 +19,12 @@ const OUTPUT_BYTES = 5 * RECORD_BYTES_MAX
 /** Contexts hold certificates; one who uses more different settings makes some of them anew. */
 const CONTEXTS_MAX = 64
 
-export type TlsHost = Pick<Host, 'kernel' | 'scratch'>
+export type TlsHost = Pick<Host, 'kernel' | 'scratch' | 'limits'>
 
 export class TlsService {
   readonly provider: TlsProvider | null
   readonly problem: Error | null
-  readonly sessions: TlsSessions = new TlsSessions()
+  readonly sessions: TlsSessions
   readonly host: TlsHost
   readonly #contexts = new Map<string, TlsContext>()
   readonly #memories: TlsMemory[] = []
@@ -33,6 +33,7 @@ export class TlsService {
 
   constructor(host: TlsHost, open: () => TlsProvider) {
     this.host = host
+    this.sessions = new TlsSessions(host.limits.maxHostConnections)
     let provider: TlsProvider | null = null
     let problem: Error | null = null
     try {

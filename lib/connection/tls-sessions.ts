@@ -7,14 +7,20 @@ import type { TlsSession } from '../sys/tls.ts'
 
 /** Destinations; undici keeps as many. */
 const KEYS_MAX = 100
-/** As many as connections go to one origin by default, so that a burst of them begins from as many tickets. */
-const SESSIONS_PER_KEY_MAX = 256
 /** A session holds its server's certificate and a ticket: a few kilobytes each. */
 const SESSIONS_MAX = 1024
 
 export class TlsSessions {
   readonly #sessions = new Map<string, TlsSession[]>()
+  readonly #perKeyMax: number
+  readonly #max: number
   #size = 0
+
+  /** As many per key as connections may go to one origin, so that a burst of them begins from as many tickets. */
+  constructor(perKeyMax: number) {
+    this.#perKeyMax = perKeyMax
+    this.#max = Math.max(SESSIONS_MAX, perKeyMax)
+  }
 
   get size(): number {
     return this.#size
@@ -28,8 +34,8 @@ export class TlsSessions {
     if (!session.isSingleUse) this.#releaseAll(kept)
     kept.push(session)
     this.#size++
-    if (kept.length > SESSIONS_PER_KEY_MAX) this.#releaseOldest(kept)
-    if (this.#sessions.size <= KEYS_MAX && this.#size <= SESSIONS_MAX) return
+    if (kept.length > this.#perKeyMax) this.#releaseOldest(kept)
+    if (this.#sessions.size <= KEYS_MAX && this.#size <= this.#max) return
     for (const [oldest, sessions] of this.#sessions) {
       if (this.#sessions.size > KEYS_MAX || sessions.length === 1) this.forget(oldest)
       else this.#releaseOldest(sessions)

@@ -17,6 +17,12 @@ const AGAIN = -kernel.errno.EAGAIN
 export class TestHost {
   readonly kernel = kernel
   readonly scratch: RegisteredBuffer = kernel.allocate(64 * 1024)
+  readonly limits = {
+    maxIdleConnections: 4,
+    maxHostConnections: 4,
+    maxTotalConnections: 4,
+    watchIdleConnections: true,
+  }
   readonly tls: TlsService
   readonly #facilities = new Facilities()
 

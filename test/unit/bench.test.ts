@@ -10,7 +10,7 @@ import { main } from '../../bench/run.ts'
 import { runSubject, SUBJECTS, type SubjectAnswer } from '../../bench/subject.ts'
 import { describeShape, EPOLL_PEER, LIBEVENT_PEER, measureShape } from '../../bench/trials/readiness.ts'
 import { ownedCount, pollerBackends } from '../../lib/sys/native.ts'
-import { describeWhen, describeWithPeer, findHeader } from '../support/peers.ts'
+import { describeWhen, describeWithPeer, describeWithPeers, findHeader } from '../support/peers.ts'
 
 const PEER_MS_MAX = 10_000
 const folder = mkdtempSync(join(tmpdir(), 'sockmux-bench-'))
@@ -84,7 +84,7 @@ describe('command line', () => {
   it('says what there is', async () => {
     const { status, text } = await bench('--help')
     expect(status).toBe(0)
-    expect(text).toContain('readiness')
+    for (const name of ['readiness', 'bulk', 'handshakes']) expect(text).toContain(`  ${name} `)
     expect((await bench()).status).toBe(2)
   })
 
@@ -104,6 +104,8 @@ describe('command line', () => {
     [['readiness', '--pipes', '0'], "--pipes must be an integer from 1 to 1000000, got '0'"],
     [['readiness', '--rounds', '1e3'], "--rounds must be an integer from 1 to 1000000, got '1e3'"],
     [['readiness', '--pipes', '5', '--active', '6'], "--active must be at most --pipes (5), got '6'"],
+    [['bulk', '--megabytes', '0'], "--megabytes must be an integer from 1 to 1000000, got '0'"],
+    [['handshakes', '--parallel', '-1'], '--parallel'],
     [['readiness', '--backend', 'select'], "--backend must be one of epoll, poll, got 'select'"],
   ])('refuses %j', async (parameters, reason) => {
     const { status, text } = await bench(...parameters)
@@ -155,6 +157,23 @@ describe.each(Object.keys(SUBJECTS))('%s', (name) => {
 
 it('a subject that does not exist is refused', async () => {
   await expect(runSubject('readiness-none', [])).rejects.toThrow('no subject readiness-none')
+})
+
+describeWithPeers(['nginx', 'openssl', 'curl', 'bash'], () => {
+  it('a long transfer is measured each way, beside curl', async () => {
+    const { status, text } = await bench('bulk', '--megabytes', '2', '--rounds', '1', '--json', join(folder, 'b.json'))
+    expect(status).toBe(0)
+    for (const row of ['http down', 'http up', 'https down', 'https up'])
+      expect(text).toMatch(new RegExp(`^${row} `, 'm'))
+  })
+
+  it('connections are counted, full and resumed', async () => {
+    const small = ['--connections', '20', '--parallel', '5', '--rounds', '1']
+    const { status, text } = await bench('handshakes', ...small, '--json', join(folder, 'h.json'))
+    expect(status).toBe(0)
+    expect(text).toMatch(/^full sockmux .* 0$/m)
+    expect(text).toMatch(/^resumed sockmux .* 1\d$/m)
+  })
 })
 
 describeWithPeer('cc', () => {

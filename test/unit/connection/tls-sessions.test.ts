@@ -10,7 +10,7 @@ const session = (): TlsSession => ({ isSingleUse: false, release })
 
 describe('TLS sessions', () => {
   it('of single use are given out once, newest first', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     const [first, second] = [ticket(), ticket()]
     sessions.put('a', first)
     sessions.put('a', second)
@@ -19,7 +19,7 @@ describe('TLS sessions', () => {
   })
 
   it('of TLS 1.2 serve until a newer one takes their place', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     const [first, second] = [session(), session()]
     sessions.put('a', first)
     expect(sessions.take('a')).toBe(first)
@@ -30,7 +30,7 @@ describe('TLS sessions', () => {
   })
 
   it('belong to their key alone and are forgotten by it', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     sessions.put('a', session())
     expect(sessions.take('b')).toBeNull()
     sessions.forget('a')
@@ -38,7 +38,7 @@ describe('TLS sessions', () => {
   })
 
   it('are released when they go, except those that were given out for good', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     released = 0
     for (let count = 0; count < 5; count++) sessions.put('a', ticket())
     expect(released).toBe(0)
@@ -54,7 +54,7 @@ describe('TLS sessions', () => {
   })
 
   it('are bounded per key, the oldest goes first', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     const [first, second] = [ticket(), ticket()]
     for (const one of [first, second]) sessions.put('a', one)
     for (let count = 0; count < 255; count++) sessions.put('a', ticket())
@@ -64,7 +64,7 @@ describe('TLS sessions', () => {
   })
 
   it('are bounded by the number of keys, and the key used longest ago goes first', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     sessions.put('a', session())
     for (let key = 0; key < 99; key++) sessions.put(`k${key}`, session())
     sessions.put('a', ticket())
@@ -75,7 +75,7 @@ describe('TLS sessions', () => {
   })
 
   it('are bounded in all, at the expense of the key used longest ago', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     sessions.put('old', session())
     for (let key = 0; key < 4; key++) {
       for (let count = 0; count < 256; count++) sessions.put(`k${key}`, ticket())
@@ -89,7 +89,7 @@ describe('TLS sessions', () => {
   })
 
   it('are told one by one, and stay', () => {
-    const sessions = new TlsSessions()
+    const sessions = new TlsSessions(256)
     const [first, second] = [ticket(), ticket()]
     sessions.put('a', first)
     sessions.put('a', second)
