@@ -74,6 +74,7 @@ export class ByteDriver<Subject extends object> implements Driver {
   #isEndTold = false
   /** `write` answered "no more for now". */
   #isFull = false
+  #isClosed = false
   #finWanted = false
   #finSent = false
   #closing: CloseReason | null = null
@@ -270,7 +271,10 @@ export class ByteDriver<Subject extends object> implements Driver {
     this.onDrain?.(this.#subject)
   }
 
+  /** Idempotent: one that never opened hears of its end all the same. */
   closed(reason: CloseReason, error: Error | null): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#outbox.clear()
     this.session?.closed(error)
     if (!this.#machine.host.closed) this.onClose?.(this.#subject, reason, error)

@@ -268,6 +268,12 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
       const why = error ?? new Error(`the connection has ended: ${reason}`)
       settlementDesk(this.#machine.host).push({ settle: () => controller.abort(why) })
     }
+    // It may have callbacks, although it never opened.
+    try {
+      this.#bytes?.closed(reason, error)
+    } catch (thrown) {
+      this.#book.threw(this, thrown)
+    }
     this.#book.ended(this, reason, error)
   }
 

@@ -20,6 +20,9 @@ export interface LocalClient {
   /** The name of the error that broke it. */
   readonly failed: string | null
   write(text: string): void
+  /** Takes nothing until `resumeReading`. */
+  pauseReading(): void
+  resumeReading(): void
   /** FIN, after what was written. */
   end(): void
   close(): void
@@ -66,6 +69,14 @@ class WorldClient implements LocalClient {
     this.#peer.write(text)
   }
 
+  pauseReading(): void {
+    this.#peer.pauseReading()
+  }
+
+  resumeReading(): void {
+    this.#peer.resumeReading()
+  }
+
   end(): void {
     this.#peer.end()
   }
@@ -86,6 +97,7 @@ class KernelClient implements LocalClient {
   #fd: number
   #output = Buffer.alloc(0)
   #isConnecting = true
+  #isPaused = false
   #endWanted = false
   readonly #buffer = kernel.allocate(READ_BYTES)
 
@@ -121,6 +133,15 @@ class KernelClient implements LocalClient {
     this.#move()
   }
 
+  pauseReading(): void {
+    this.#isPaused = true
+  }
+
+  resumeReading(): void {
+    this.#isPaused = false
+    this.#move()
+  }
+
   end(): void {
     this.#endWanted = true
     this.#move()
@@ -141,7 +162,7 @@ class KernelClient implements LocalClient {
   #move(): void {
     if (this.#fd < 0 || this.#isStillConnecting()) return
     this.#send()
-    while (this.#fd >= 0 && !this.#ended) {
+    while (this.#fd >= 0 && !this.#ended && !this.#isPaused) {
       const count = kernel.recv(this.#fd, this.#buffer.id, 0, READ_BYTES)
       if (count === -kernel.errno.EAGAIN) return
       if (count < 0) this.#fail(count)
