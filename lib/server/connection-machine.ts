@@ -159,6 +159,13 @@ export class ConnectionMachine implements Machine {
     this.#end()
   }
 
+  /** The peer's last bytes are waited for no longer. False when it does not do that. */
+  endLingering(): boolean {
+    if (this.#state !== State.CLOSING) return false
+    this.#end()
+    return true
+  }
+
   /** Closes at once, with a reset instead of a FIN, so that nobody takes what was sent for the whole. */
   reset(reason: CloseReason, error: Error | null = null): void {
     const { fd, socket } = this.stream
