@@ -269,6 +269,8 @@ export class Lifecycle implements ControlOwner {
   #cut(departure: Departure): void {
     if (this.state !== 'stopping') this.#enter('stopping')
     this.#control?.set(ControlTimer.CUT, NEVER)
+    // Who only waits for the peer's last bytes has finished.
+    for (const connection of this.#reception.registry.all()) machineOf(connection).endLingering()
     departure.isCutting = true
     this.#endAll(departure.reset)
   }
@@ -287,7 +289,7 @@ export class Lifecycle implements ControlOwner {
     if (this.state !== 'stopping') this.#enter('stopping')
     this.#control?.set(ControlTimer.CUT, NEVER)
     if (departure.restarts) this.#beginAnew(departure)
-    else this.closing.run(() => this.#closed(departure))
+    else this.#news.push(() => this.closing.run(() => this.#closed(departure)))
   }
 
   #closed(departure: Departure): void {
