@@ -111,10 +111,10 @@ export class Reception implements ListenerOwner, ConnectionBook {
   }
 
   /** An adopted descriptor: in, or closed with the reason. */
-  adopt(fd: number, generation: number, peer: SocketAddress, _head: Uint8Array | null): Connection | DropReason {
+  adopt(fd: number, generation: number, peer: SocketAddress, head: Uint8Array | null): Connection | DropReason {
     const key = this.#keyOf(fd, peer)
     const refused = this.#refusalOf(peer, key)
-    if (refused === null) return this.#welcome(fd, generation, peer, key)
+    if (refused === null) return this.#welcome(fd, generation, peer, key, head)
     this.#turnAway(fd, generation, peer, refused)
     return refused
   }
@@ -163,11 +163,17 @@ export class Reception implements ListenerOwner, ConnectionBook {
     return admission.admit(peer, key, this.#host.now)
   }
 
-  #welcome(fd: number, generation: number, peer: SocketAddress, key: PrefixKey | null): Connection {
+  #welcome(
+    fd: number,
+    generation: number,
+    peer: SocketAddress,
+    key: PrefixKey | null,
+    head: Uint8Array | null = null,
+  ): Connection {
     const host = this.#host
     const stream = new ByteStream(host, new SocketFilter(host, fd, generation, peer), host.now)
     const plan = this.#plan !== null && StreamSetup.isNeeded(this.#plan, peer) ? this.#plan : null
-    const connection = new Connection(host, stream, this, plan)
+    const connection = new Connection(host, stream, this, plan, head)
     if (peer.family === Family.UNIX && key !== null) this.#unixKeys.set(connection, key)
     this.admitted++
     this.registry.add(connection)

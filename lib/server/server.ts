@@ -135,6 +135,8 @@ export class Server<Data = unknown> implements ServerControl<Data> {
     const bytes = bytesOf(connection)
     if (this.#callback !== null) bytes.onReadable ??= this.#callback
     bytes.onTimeout ??= this.#events.onTimeout
+    // A session sees the end itself, and may have more to say.
+    bytes.staysHalfOpen = this.#sessions !== null
     return bytes.begin(this.#sessions === null ? null : this.#beginSession)
   }
 
