@@ -54,7 +54,7 @@ export function plugIntoGlib(multi: Multi, glib: Glib = loadGlib()): Loop {
     },
     // A program that has a loop already calls g_main_loop_run; here the turns are counted.
     run() {
-      for (; multi.running > 0; iterations++) {
+      for (; multi.active; iterations++) {
         glib.g_main_context_iteration(null, 1)
         if (failure !== null) throw failure.error
       }

@@ -50,7 +50,7 @@ export function plugIntoLibevent(multi: Multi, libevent: Libevent = loadLibevent
     },
     // A program that has a loop already calls event_base_dispatch; here the turns are counted.
     run() {
-      for (; multi.running > 0; iterations++) {
+      for (; multi.active; iterations++) {
         libevent.event_base_loop(base, EVLOOP_ONCE)
         if (failure !== null) throw failure.error
       }

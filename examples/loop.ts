@@ -6,7 +6,7 @@ export interface Loop {
   readonly name: string
   /** How often it turned so far; null where it does not tell. */
   readonly iterations: number | null
-  /** Turns until no transfer runs, and throws what a callback threw. Node's loop turns by itself and has none. */
+  /** Turns until nothing keeps the Multi active, and throws what a callback threw. Node's loop turns by itself. */
   run?(): void
   /** Takes the plug out again; the Multi lives on. */
   close(): void

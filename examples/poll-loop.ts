@@ -28,7 +28,7 @@ export function plugIntoPollLoop(multi: Multi, backend?: PollerBackend): Loop {
       return iterations
     },
     run() {
-      for (; multi.running > 0; iterations++) {
+      for (; multi.active; iterations++) {
         const count = poller.wait(waitMs())
         if (count === 0) multi.socketAction(SOCKET_TIMEOUT)
         for (let i = 0; i < count; i++) multi.socketAction(poller.ready[2 * i]!, poller.ready[2 * i + 1]!)

@@ -25,7 +25,8 @@ export function startTypeScriptProcess(file: string, args: readonly string[], op
   return child
 }
 
-function transpile(file: string): { entry: string; remove(): void } {
+/** The JavaScript of a file, for whoever starts it on their own; `remove` when it has ended. */
+export function transpile(file: string): { entry: string; remove(): void } {
   const directory = makeDirectory()
   transpileClosure(file, directory)
   const remove = (): void => rmSync(directory, { recursive: true, force: true })
