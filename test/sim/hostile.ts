@@ -15,7 +15,7 @@ export interface Hostility {
 const PIECE_BYTES = 8192
 
 export function hostilePath(wish: Partial<Hostility>): string {
-  return `/hostile/?${new URLSearchParams(Object.entries(wish).map(([name, value]) => [name, String(value)]))}`
+  return `/hostile/?${new URLSearchParams(Object.entries(wish).map(([name, value]): [string, string] => [name, String(value)]))}`
 }
 
 export function readHostility(path: string): Hostility {

@@ -79,7 +79,8 @@ const response = fc
     const length = framing === 'short' ? body.length + 1 : body.length
     const size = framing === 'close' || framing === 'chunked' ? '' : `Content-Length: ${length}\r\n`
     const isChunked = framing === 'chunked' || framing === 'both'
-    const head = `${early}HTTP/1.1 ${status} Fine\r\n${fields}${size}${isChunked ? 'Transfer-Encoding: chunked\r\n' : ''}\r\n`
+    const transferCoding = isChunked ? 'Transfer-Encoding: chunked\r\n' : ''
+    const head = `${early}HTTP/1.1 ${status} Fine\r\n${fields}${size}${transferCoding}\r\n`
     const whole = Buffer.concat([Buffer.from(head), isChunked ? chunked : body])
     if (damage === null) return whole
     const [at, put] = damage
