@@ -17,6 +17,7 @@ import { ConnectionRegistry } from './connection-registry.ts'
 import { type SetupPlan, StreamSetup } from './connection-setup.ts'
 import type { Driver } from './driver.ts'
 import { rejectWithBytes } from './rejected-peer.ts'
+import { ReplayFilter } from './replay-filter.ts'
 import type { EventDesk } from './server-events.ts'
 import type { ListenerOwner } from './server-listener.ts'
 import type { ServerSettings } from './server-options.ts'
@@ -100,7 +101,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
     }
     const key = this.#keyOf(fd, peer)
     const refused = this.#refusalOf(peer, key)
-    if (refused === null) this.#welcome(fd, generation, peer, key)
+    if (refused === null) this.#welcome(fd, generation, peer, key, null)
     else this.#turnAway(fd, generation, peer, refused)
   }
 
@@ -163,17 +164,19 @@ export class Reception implements ListenerOwner, ConnectionBook {
     return admission.admit(peer, key, this.#host.now)
   }
 
+  /** `head` are bytes of it that were read before. */
   #welcome(
     fd: number,
     generation: number,
     peer: SocketAddress,
     key: PrefixKey | null,
-    head: Uint8Array | null = null,
+    head: Uint8Array | null,
   ): Connection {
     const host = this.#host
     const stream = new ByteStream(host, new SocketFilter(host, fd, generation, peer), host.now)
+    if (head !== null) stream.push(new ReplayFilter(host, stream.top, head))
     const plan = this.#plan !== null && StreamSetup.isNeeded(this.#plan, peer) ? this.#plan : null
-    const connection = new Connection(host, stream, this, plan, head)
+    const connection = new Connection(host, stream, this, plan)
     if (peer.family === Family.UNIX && key !== null) this.#unixKeys.set(connection, key)
     this.admitted++
     this.registry.add(connection)
