@@ -1,0 +1,17 @@
+/** Everything that libevent's listener.h declares is on the page. */
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { describeWhen, findHeader } from '../support/peers.ts'
+import { readText } from '../support/source-tree.ts'
+
+const header = findHeader('event2/listener.h')
+
+describeWhen(header !== null, 'docs/from-libevent.md', 'needs event2/listener.h', () => {
+  it('names every function, callback and flag of the listener', () => {
+    const page = readText('docs/from-libevent.md')
+    const declared = readFileSync(header as string, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
+    const names = new Set(declared.match(/\b(?:evconnlistener_[a-z_]+|LEV_OPT_[A-Z0-9_]+)\b/g))
+    expect(names.size).toBeGreaterThan(15)
+    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`).test(page))).toEqual([])
+  })
+})
