@@ -3,7 +3,7 @@
  * request is then one copy of bytes, in which only the date is written anew, once a second; requests that need another
  * head (HEAD, HTTP/1.0, the last one of a connection) get it encoded as any other.
  */
-import { wrongType } from '../../base/options.ts'
+import { wrongRange, wrongType } from '../../base/options.ts'
 import { bytesOf, NO_BYTES } from './body-source.ts'
 import { FieldReader } from './field-reader.ts'
 import type { HttpResponse, HttpResponseBody, HttpResponseHeaders } from './response.ts'
@@ -38,8 +38,12 @@ export class PreparedResponse implements HttpResponse {
     this.body = wholeBytes(response.body)
     const fields = new FieldReader()
     fields.read('headers', headers)
+    const { contentLength } = fields
+    if (contentLength >= 0 && contentLength !== this.body.length && hasContent(status)) {
+      throw wrongRange("headers['content-length']", `${this.body.length}, as the body has`, contentLength)
+    }
     this.#isPlain =
-      hasContent(status) && fields.contentLength < 0 && !fields.chunked && !fields.close && fields.connection === ''
+      hasContent(status) && contentLength < 0 && !fields.chunked && !fields.close && fields.connection === ''
   }
 
   /** The body is part of `encoded`. */
