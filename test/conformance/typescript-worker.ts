@@ -18,9 +18,16 @@ export function startTypeScriptWorker(file: string, options: WorkerOptions = {})
   return worker
 }
 
-export function startTypeScriptProcess(file: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+/** `runner` is a command that runs the command behind it, as `env` does. */
+export function startTypeScriptProcess(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions,
+  runner: readonly string[] = [],
+): ChildProcess {
   const { entry, remove } = transpile(file)
-  const child = spawn(process.execPath, [entry, ...args], options)
+  const [command = '', ...rest] = [...runner, process.execPath, entry, ...args]
+  const child = spawn(command, rest, options)
   child.once('exit', remove)
   return child
 }

@@ -60,14 +60,19 @@ export function describeWhen(condition: boolean, name: string, reason: string, b
   else describe(name, () => it.skipIf(true)(reason, () => {}))
 }
 
+/** As describeWithPeers, for something else that must be so: null, or why it is not. */
+export function describeUnless(problem: string | null, name: string, body: () => void): void {
+  if (problem === null) describe(name, body)
+  else describeMissing(name, problem)
+}
+
 function describeWhenFound(name: string, path: string | null, body: (path: string) => void): void {
   if (path === null) describeMissing(name)
   else describe(name, () => body(path))
 }
 
-function describeMissing(name: string): void {
+function describeMissing(name: string, title = `${name} is not installed`): void {
   const isRequired = arePeersRequired()
-  const title = `${name} is not installed`
   if (!isRequired) process.stderr.write(`skipped: ${title}\n`)
   describe(name, () => {
     it.skipIf(!isRequired)(title, () => {
