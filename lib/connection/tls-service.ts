@@ -13,7 +13,7 @@ import type { TlsSettings } from './tls-settings.ts'
 
 /** A record with its header and what a cipher adds to it. */
 const RECORD_BYTES_MAX = PIECE_BYTES + 512
-/** As much as the engine's scratch memory can take as plaintext, with what the records add. */
+/** What one call decrypts. */
 const INPUT_BYTES = 4 * RECORD_BYTES_MAX
 const OUTPUT_BYTES = 5 * RECORD_BYTES_MAX
 /** Contexts hold certificates; one who uses more different settings makes some of them anew. */

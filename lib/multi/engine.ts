@@ -26,8 +26,11 @@ import { Wish } from './wish.ts'
 const PASSES_PER_ENTRY = 2
 /** Rounds of telling the outside per entry: its functions may ask for something each time they are told something. */
 const TELLING_ROUNDS = 8
-/** The receive buffer that all machines of a Multi share; four times curl's, since it is not kept per transfer. */
-const SCRATCH_BYTES = 64 * 1024
+/**
+ * The receive buffer that all machines of a Multi share; eight times curl's, since it is not kept per transfer. Half of
+ * it costs a long download half as much processor time again, twice of it saves nothing.
+ */
+const SCRATCH_BYTES = 128 * 1024
 
 export interface EngineOptions extends OutsideFunctions {
   readonly kernel: Kernel
