@@ -399,7 +399,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     context.httpVersion = request?.httpVersion ?? '1.1'
     context.requestHeaders = request?.headers ?? HeaderList.EMPTY
     // Whether a peer that waits for 100 sends its body now is its own choice: nobody knows what follows.
-    let keepAlive = this.keepAlive && !this.expectsContinue
+    let keepAlive = this.keepAlive && !this.expectsContinue && this.#book.departure === null
     if (keepAlive && !this.whole && (body === null || body.discarded)) {
       keepAlive = this.contentLength <= this.#book.settings.limits.discardBytes
     }

@@ -80,6 +80,7 @@ export class RequestReader {
   private bytes: Uint8Array = NO_BYTES
   private end = 0
   private eof = false
+  private readonly headBytesMax: number
   private readonly needsHost: boolean
   private readonly head: HeadReader
   private readonly body: BodyReader
@@ -90,7 +91,8 @@ export class RequestReader {
   constructor(options: RequestReaderOptions = {}) {
     const discipline = options.discipline ?? 1
     this.needsHost = discipline > -3
-    this.head = new HeadReader(requestGrammar(discipline), options.headBytesMax ?? HEAD_BYTES_MAX, false)
+    this.headBytesMax = options.headBytesMax ?? HEAD_BYTES_MAX
+    this.head = new HeadReader(requestGrammar(discipline), this.headBytesMax, false)
     // Trailers are read as the fields of a response: those have no first line that could be refused.
     const trailerGrammar = headGrammar(MessageType.RESPONSE, discipline > 0)
     this.body = new BodyReader(trailerGrammar, options.trailerBytesMax ?? TRAILER_BYTES_MAX)
@@ -205,8 +207,10 @@ export class RequestReader {
     const bytes = kept !== null && keptLength > 0 ? kept.subarray(0, keptLength) : this.bytes.subarray(start, this.end)
     // Empty lines before it are passed over.
     const from = bytes.findIndex((byte) => byte !== CR && byte !== LF)
-    const lineEnd = bytes.indexOf(LF, from)
-    return Buffer.from(bytes.subarray(from, lineEnd < 0 ? bytes.length : lineEnd + 1)).toString('latin1')
+    // Bytes above the limit may be here, or not yet: they must not matter.
+    const line = bytes.subarray(from, from + this.headBytesMax)
+    const lineEnd = line.indexOf(LF)
+    return Buffer.from(lineEnd < 0 ? line : line.subarray(0, lineEnd + 1)).toString('latin1')
   }
 
   private readHead(): RequestEvent {
