@@ -59,6 +59,7 @@ export class Listener {
     this.#host = host
     this.#desk = new AcceptDesk(host, this, onAccept)
     this.#machine = withinEngine(host, 'Listener', () => new ListenerMachine(host, socket, this.#desk, settings, this))
+    this.#desk.machine = this.#machine
   }
 
   /** -1 once closed or released. */
@@ -150,6 +151,7 @@ class AcceptDesk implements AcceptSink, ConnectionBook {
   readonly bytes: ByteSettings = BYTE_SETTINGS
   onAccept: AcceptFunction | null
   onError: AcceptErrorFunction | null = null
+  machine: ListenerMachine | null = null
   readonly #host: Host
   readonly #listener: Listener
 
@@ -196,7 +198,10 @@ class AcceptDesk implements AcceptSink, ConnectionBook {
     return bytesOf(connection).begin(null)
   }
 
-  ended(_connection: Connection, _reason: CloseReason, _error: Error | null): void {}
+  /** There is a descriptor more. */
+  ended(_connection: Connection, _reason: CloseReason, _error: Error | null): void {
+    this.machine?.wake()
+  }
 
   threw(_connection: Connection, error: unknown): void {
     panic('a callback of a connection', error)

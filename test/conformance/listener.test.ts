@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { Listener, type ListenOptions, type Multi, type SocketAddress } from '../../lib/index.ts'
 import type { Connection } from '../../lib/server/connection.ts'
 import { setPanicHandler } from '../../lib/server/panic.ts'
+import type { Simulation } from '../sim/simulation.ts'
 import { connectClient, type LocalClient } from '../support/local-client.ts'
 import type { Bench } from './bench.ts'
 import { scenario } from './drivers.ts'
@@ -210,4 +211,26 @@ scenario(
     second.close()
   },
   { calm: true },
+)
+
+scenario(
+  'without descriptors, the end of a connection lets the next one in at once',
+  async (bench) => {
+    const { listener, accepted, connect, until, close } = stage(bench)
+    const { table } = (bench.simulation as Simulation).kernel
+    const errors: [string, number][] = []
+    listener.onError = ({ code, retryInMs }) => errors.push([code, retryInMs])
+    table.limit = table.openCount + 1
+    connect()
+    connect()
+    await until(() => errors.length === 1)
+    const restsFrom = bench.now()
+    accepted[0]?.abort()
+    await until(() => accepted.length === 2)
+    expect(bench.now()).toBeLessThan(restsFrom + 10)
+    expect(errors).toEqual([['EMFILE', 10]])
+    table.limit = 4096
+    close()
+  },
+  { on: 'simulated', calm: true },
 )
