@@ -58,12 +58,25 @@ export {
   type DigestAuthOptions,
   type NonceBinding,
 } from './server/http/digest-auth.ts'
+export { type FileRequest, type FileResponseOptions, fileResponse } from './server/http/file-response.ts'
 export type { FormField, FormLimits, FormPart, ReceivedForm } from './server/http/form.ts'
 export { HttpError, type RequestAbortedError, type RequestEnd } from './server/http/http-error.ts'
 export type { HttpHandler, HttpLimits, RequestDriver, RequestTimings } from './server/http/http-options.ts'
 export type { HttpRequest } from './server/http/http-request.ts'
 export { HttpServer, type HttpServerOptions } from './server/http/http-server.ts'
+export { type PreparedResponse, prepareResponse } from './server/http/prepared-response.ts'
 export type { BodySink } from './server/http/request-body.ts'
+export type {
+  BodyPiece,
+  DescriptorBody,
+  FileBody,
+  HttpResponse,
+  HttpResponseBody,
+  HttpResponseHeaders,
+  PipeBody,
+  PullBody,
+  PullFunction,
+} from './server/http/response.ts'
 export { Router } from './server/http/router.ts'
 export type { ServerWebSocket } from './server/http/server-websocket.ts'
 export type { Upgrade } from './server/http/upgrade.ts'
@@ -101,6 +114,7 @@ export type { ServerTlsOptions, TlsContextChoice } from './server/server-tls.ts'
 export type { SocketTicket } from './server/ticket.ts'
 export type { Timeouts } from './server/timeouts.ts'
 export { type Clock, systemClock } from './sys/clock.ts'
+export type { FileStatus, Files } from './sys/files.ts'
 export {
   BATCH_STRIDE,
   type ErrnoName,
