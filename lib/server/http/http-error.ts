@@ -15,7 +15,7 @@ export class HttpError extends Error {
   }
 }
 
-export const REQUEST_ENDS = [
+const REQUEST_ENDS = [
   /** Answered, and the kernel took all of it. */
   'completed',
   /** The program, or what it answered, failed before the answer was whole. */

@@ -69,7 +69,7 @@ export interface HttpLimits {
   readonly bodyMinRateAfterMs: number
 }
 
-export const HTTP_LIMITS: HttpLimits = {
+const HTTP_LIMITS: HttpLimits = {
   headBytes: 16 * 1024,
   targetBytes: 8 * 1024,
   bodyBytes: 1024 * 1024,
@@ -127,7 +127,7 @@ export interface HttpSettings {
   readonly timeouts: Timeouts
 }
 
-export const DISCIPLINE_DEFAULT = 1
+const DISCIPLINE_DEFAULT = 1
 const DRAIN_IDLE_MS = 1_000
 
 const isBytes: Check = (option, value) => {

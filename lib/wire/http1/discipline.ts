@@ -41,7 +41,7 @@ function blankBytesMax(discipline: number): number {
 }
 
 /** A head with its empty line, as the strict grammar spells it, where the level allows the difference. */
-export function repairHead(head: Uint8Array, discipline: number): Uint8Array {
+function repairHead(head: Uint8Array, discipline: number): Uint8Array {
   const lines = splitLines(head)
   const out: Buffer[] = [repairRequestLine(replaceControls(lines[0] as Buffer, discipline), discipline), CRLF]
   for (const line of lines.slice(1)) {

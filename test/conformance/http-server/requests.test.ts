@@ -57,7 +57,8 @@ scenario('gives a handler the body as bytes, text, JSON or pieces', async (bench
   })
   const post = (target: string, body: string): string =>
     `POST ${target} HTTP/1.1\r\n${HOST}Content-Length: ${body.length}\r\n\r\n${body}`
-  const chunked = `POST /pieces HTTP/1.1\r\n${HOST}${CLOSE}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nT: v\r\n\r\n`
+  const head = `POST /pieces HTTP/1.1\r\n${HOST}${CLOSE}Transfer-Encoding: chunked\r\n\r\n`
+  const chunked = `${head}3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nT: v\r\n\r\n`
   const received = await stage.exchange(
     `${post('/bytes', 'one')}${post('/text', 'two')}${post('/json', '{"a": [1]}')}${post('/pieces', '')}${chunked}`,
   )
