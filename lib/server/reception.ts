@@ -17,7 +17,6 @@ import { ConnectionRegistry } from './connection-registry.ts'
 import { type SetupPlan, StreamSetup } from './connection-setup.ts'
 import type { Driver } from './driver.ts'
 import { rejectWithBytes } from './rejected-peer.ts'
-import { ReplayFilter } from './replay-filter.ts'
 import type { EventDesk } from './server-events.ts'
 import type { ListenerOwner } from './server-listener.ts'
 import type { ServerSettings } from './server-options.ts'
@@ -174,9 +173,8 @@ export class Reception implements ListenerOwner, ConnectionBook {
   ): Connection {
     const host = this.#host
     const stream = new ByteStream(host, new SocketFilter(host, fd, generation, peer), host.now)
-    if (head !== null) stream.push(new ReplayFilter(host, stream.top, head))
     const plan = this.#plan !== null && StreamSetup.isNeeded(this.#plan, peer) ? this.#plan : null
-    const connection = new Connection(host, stream, this, plan)
+    const connection = new Connection(host, stream, this, plan, head)
     if (peer.family === Family.UNIX && key !== null) this.#unixKeys.set(connection, key)
     this.admitted++
     this.registry.add(connection)
