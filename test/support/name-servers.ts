@@ -1,10 +1,10 @@
 /**
  * A network of its own for a client that resolves names, since getaddrinfo reads nothing but /etc/resolv.conf: private
- * namespaces with a loopback device, a resolv.conf that names dnsmasq, dnsmasq, what it forwards to, and an HTTP server.
- * All of it ends with the client.
+ * namespaces with a loopback device, a resolv.conf that names dnsmasq, dnsmasq, what it forwards to, an HTTP server. All
+ * of it ends with the client.
  */
 import { type ChildProcess, spawnSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { startTypeScriptProcess } from '../conformance/typescript-worker.ts'
 import { makeDirectory } from './child-server.ts'
@@ -46,11 +46,14 @@ export function startInNetwork(dnsmasq: string, client: string, args: readonly s
   writeFileSync(`${directory}/resolv.conf`, `nameserver ${NAME_SERVER}\noptions timeout:1 attempts:1\n`)
   writeFileSync(setup, setupScript(dnsmasq, directory))
   chmodSync(setup, 0o755)
-  return startTypeScriptProcess(client, [NAME_SERVER, directory, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }, [
-    ...runner(),
-    'sh',
-    setup,
-  ])
+  const child = startTypeScriptProcess(
+    client,
+    [NAME_SERVER, directory, ...args],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+    [...runner(), 'sh', setup],
+  )
+  child.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  return child
 }
 
 function setupScript(dnsmasq: string, directory: string): string {
