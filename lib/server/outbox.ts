@@ -158,7 +158,10 @@ export class Outbox {
     const { buffer } = this.#composition
     const machine = this.#machine
     const end = this.#composed
-    const sent = machine.stream.send(buffer.id, 0, end)
+    const { stream } = machine
+    // Layers in between know the bytes, not the kernel's number for them.
+    const isPlain = stream.top === stream.socket
+    const sent = isPlain ? stream.send(buffer.id, 0, end) : stream.sendBytes(buffer.bytes, 0, end)
     this.#composed = 0
     this.#composition.owner = null
     if (sent > 0) machine.bytesWritten += sent
