@@ -42,7 +42,7 @@ export interface ConnectionSetup {
   /** After FAILED, and after `expired`. */
   readonly failure: SetupFailure | null
   advance(now: number): FilterStatus
-  /** The deadline has passed: there is a failure now. */
+  /** The deadline has passed: there is a failure now, or another deadline. */
   expired(now: number): void
 }
 
@@ -222,7 +222,7 @@ export class ConnectionMachine implements Machine {
         break
       case State.SETTING_UP:
         this.#setup?.expired(now)
-        this.#failSetup()
+        if (this.#setup?.failure !== null) this.#failSetup()
         break
       default:
         this.#end()

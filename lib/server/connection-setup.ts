@@ -42,6 +42,8 @@ export interface SetupOwner {
   found(result: SetupResult): void
 }
 
+const NOTHING = new Uint8Array(0)
+
 const Step = { HEADER: 0, TLS: 1, DONE: 2 } as const
 type Step = (typeof Step)[keyof typeof Step]
 
@@ -113,6 +115,7 @@ export class StreamSetup implements ConnectionSetup {
   #readHeader(): boolean {
     const reader = this.#reader as ProxyHeaderReader
     const { kernel, scratch } = this.#host
+    let unused: Uint8Array = NOTHING
     while (reader.status === ProxyHeaderStatus.NEED_MORE) {
       const length = Math.min(reader.needed, scratch.bytes.length)
       const received = this.#stream.recv(scratch.id, 0, length)
@@ -123,11 +126,11 @@ export class StreamSetup implements ConnectionSetup {
         return false
       }
       if (received === 0) reader.receiveEof()
-      else reader.receive(scratch.bytes, 0, received)
+      else unused = scratch.bytes.subarray(reader.receive(scratch.bytes, 0, received), received)
     }
     this.#reader = null
     this.#step = Step.DONE
-    return reader.status === ProxyHeaderStatus.COMPLETE ? this.#take(reader.header) : this.#goWithout(reader)
+    return reader.status === ProxyHeaderStatus.COMPLETE ? this.#take(reader.header) : this.#goWithout(reader, unused)
   }
 
   #take(header: ProxyHeader | null): boolean {
@@ -142,11 +145,12 @@ export class StreamSetup implements ConnectionSetup {
     return true
   }
 
-  #goWithout(reader: ProxyHeaderReader): boolean {
+  /** `unused`: bytes that came along with the one that made clear that there is no header. */
+  #goWithout(reader: ProxyHeaderReader, unused: Uint8Array): boolean {
     const { fault, received } = reader
     const isOptional = this.#plan.proxy?.required === false
     if (isOptional && fault?.kind === 'absent') {
-      if (received.length > 0) this.#replay(received.slice())
+      if (received.length > 0) this.#replay(Buffer.concat([received, unused]))
       return true
     }
     const message = `PROXY header of ${this.#peerText}: ${fault?.message}`
