@@ -39,6 +39,8 @@ export interface HttpBook {
 /** Who reads for it. */
 export interface ExchangeDriver {
   readonly clock: RequestClock
+  /** The server takes leave: this answer is the last. */
+  readonly isDraining: boolean
   /** Something changed, inside of a run or outside: an answer, a body that is wanted. */
   touch(): void
 }
@@ -399,7 +401,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     context.httpVersion = request?.httpVersion ?? '1.1'
     context.requestHeaders = request?.headers ?? HeaderList.EMPTY
     // Whether a peer that waits for 100 sends its body now is its own choice: nobody knows what follows.
-    let keepAlive = this.keepAlive && !this.expectsContinue && this.#book.departure === null
+    let keepAlive = this.keepAlive && !this.expectsContinue && !this.#driver.isDraining
     if (keepAlive && !this.whole && (body === null || body.discarded)) {
       keepAlive = this.contentLength <= this.#book.settings.limits.discardBytes
     }

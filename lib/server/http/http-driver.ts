@@ -33,6 +33,7 @@ type Phase = (typeof Phase)[keyof typeof Phase]
 
 export class HttpDriver implements Driver {
   readonly clock: RequestClock = new RequestClock()
+  isDraining = false
   readonly #machine: ConnectionMachine
   readonly #book: HttpBook
   readonly #settings: HttpSettings
@@ -43,7 +44,6 @@ export class HttpDriver implements Driver {
   #requests = 0
   /** Bytes of a body that nobody wants. */
   #discarded = 0
-  #isDraining = false
   /** No further request is read; the connection ends when all is sent. */
   #isClosing = false
   #lingers = false
@@ -73,7 +73,7 @@ export class HttpDriver implements Driver {
     const stall = isStalled ? clock.stallDeadline(this.#settings) : Number.POSITIVE_INFINITY
     switch (this.#phase) {
       case Phase.IDLE:
-        return isStalled ? stall : clock.idleDeadline(this.#settings, this.#requests, this.#isDraining)
+        return isStalled ? stall : clock.idleDeadline(this.#settings, this.#requests, this.isDraining)
       case Phase.HEAD:
         return Math.min(stall, clock.headDeadline(this.#settings))
       case Phase.BODY:
@@ -121,7 +121,7 @@ export class HttpDriver implements Driver {
     }
     switch (this.#phase) {
       case Phase.IDLE:
-        this.#machine.finish(this.#isDraining ? 'shutdown' : 'timeout', this.#isDraining)
+        this.#machine.finish(this.isDraining ? 'shutdown' : 'timeout', this.isDraining)
         return
       case Phase.HEAD:
       case Phase.BODY:
@@ -130,7 +130,7 @@ export class HttpDriver implements Driver {
   }
 
   drain(now: number): void {
-    this.#isDraining = true
+    this.isDraining = true
     if (this.#phase !== Phase.IDLE || this.#isClosing) return
     const idle = this.#book.departure?.idle ?? 'close'
     if (idle === 'last-response' && this.#settings.drainIdleMs > 0) this.clock.idleSince = now
@@ -270,9 +270,9 @@ export class HttpDriver implements Driver {
     if (reader.target.length > limits.targetBytes) return this.#refuse(414, 'error', 'error', reader.method)
     if (requestLine !== null) exchange.tellLine(requestLine, reader.target)
     if (reader.unknownExpectation) return this.#refuse(417, 'error', 'error', reader.method)
-    if (this.#isDraining && onDrainRequest === 503) return this.#refuse(503, 'shutdown', 'shutdown', reader.method)
+    if (this.isDraining && onDrainRequest === 503) return this.#refuse(503, 'shutdown', 'shutdown', reader.method)
     this.#phase = reader.contentLength === 0 ? Phase.WHOLE : Phase.BODY
-    const stays = reader.keepAlive && !this.#isDraining && this.#requests < limits.requestsPerConnection
+    const stays = reader.keepAlive && !this.isDraining && this.#requests < limits.requestsPerConnection
     exchange.begin(reader, stays && reader.method !== 'CONNECT')
   }
 
@@ -332,7 +332,7 @@ export class HttpDriver implements Driver {
     this.#phase = Phase.IDLE
     this.clock.idleSince = now
     const isPeersWish = input.reader?.keepAlive === false
-    if (!keepAlive) this.#closeAfter(this.#isDraining ? 'shutdown' : 'done', !isPeersWish || input.unread > 0)
+    if (!keepAlive) this.#closeAfter(this.isDraining ? 'shutdown' : 'done', !isPeersWish || input.unread > 0)
     else if (input.unread > 0) input.reader?.reset()
     else if (input.eof) this.#closeAfter('peer', false)
     else input.rest()
