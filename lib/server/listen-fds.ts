@@ -6,6 +6,7 @@ import { defaults } from '../sys/defaults.ts'
 import { type ProcessEnvironment, processEnvironment } from '../sys/environment.ts'
 import { type Family, type Kernel, SocketOption } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
+import { descriptor } from './listen-socket.ts'
 
 const FIRST_FD = 3
 const FDS_MOST = 4096
@@ -47,7 +48,7 @@ export function passedDescriptors(kernel: Kernel, environment: ProcessEnvironmen
 function look(kernel: Kernel, fd: number, name: string): ListenFd {
   const known = kernel.generation(fd)
   const generation = known > 0 ? known : kernel.adopt(fd)
-  if (generation < 0) throw systemError(kernel, generation, `fcntl of descriptor ${fd}`)
+  if (generation < 0) throw systemError(kernel, generation, 'fcntl', descriptor(fd))
   const address = kernel.localAddress(fd)
   const accepting = kernel.getOption(fd, SocketOption.ACCEPTING) === 1
   if (known < 0) kernel.disown(fd, generation)

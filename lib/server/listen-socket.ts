@@ -132,14 +132,19 @@ function takeOver(host: SocketHost, target: DescriptorTarget, settings: ListenSe
     return systemError(kernel, -kernel.errno.ESTALE, 'listen', handle.address)
   }
   const generation = known > 0 ? known : kernel.adopt(fd)
-  if (generation < 0) return systemError(kernel, generation, 'fcntl')
+  if (generation < 0) return systemError(kernel, generation, 'fcntl', descriptor(fd))
   const adopted = known < 0
   const address = checkListening(kernel, fd, target, settings)
   if ('syscall' in address) {
     if (adopted) kernel.disown(fd, generation)
-    return systemError(kernel, address.result, address.syscall)
+    return systemError(kernel, address.result, address.syscall, descriptor(fd))
   }
   return { fd, generation, address, owned: settings.closeOnEnd, adopted, file: handle?.file ?? null }
+}
+
+/** In the place of an address, which nobody knows. */
+export function descriptor(fd: number): SocketAddress {
+  return { family: Family.UNIX, address: `descriptor ${fd}`, port: 0 }
 }
 
 function checkListening(
@@ -158,7 +163,7 @@ function checkListening(
   return typeof address === 'number' ? { syscall: 'getsockname', result: address } : address
 }
 
-export function step(syscall: string, result: number): Refusal | null {
+function step(syscall: string, result: number): Refusal | null {
   return result < 0 ? { syscall, result } : null
 }
 

@@ -29,7 +29,7 @@ export interface AcceptError extends SystemError {
   readonly fatal: boolean
 }
 
-/** The connection is yours: set its callbacks, or read and write from here on. Without either it rests until its end. */
+/** The connection is yours: set its callbacks, or read and write from here on. Else it rests until its end. */
 export type AcceptFunction = (connection: Connection, listener: Listener) => void
 export type AcceptErrorFunction = (error: AcceptError, listener: Listener) => void
 
@@ -52,6 +52,9 @@ export class Listener {
     const settings = listenSettings(options)
     if (multi.closed) throw new MultiError('BAD_HANDLE', 'Listener: this Multi is closed')
     const host = engineOf(multi)
+    if (host.dead && host.book.subjects.size > 0) {
+      throw new MultiError('ABORTED_BY_CALLBACK', 'Listener: a socket or timer function failed; remove every transfer')
+    }
     const socket = openListenSocket(host, settings)
     if (socket instanceof SystemError) throw socket
     this.multi = multi

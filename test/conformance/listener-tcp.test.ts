@@ -1,11 +1,20 @@
-/** Listeners on the real kernel: both families, options of the system, descriptors from elsewhere, and too few of them. */
+/** Listeners on the real kernel: both families, the system's options, descriptors from elsewhere, too few of them. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Family, kernel, Listener, type ListenFd, Multi, type SocketAddress, SocketOption } from '../../lib/index.ts'
+import {
+  Family,
+  kernel,
+  Listener,
+  type ListenFd,
+  Multi,
+  type SocketAddress,
+  SocketOption,
+  Transfer,
+} from '../../lib/index.ts'
 import type { Connection } from '../../lib/server/connection.ts'
 import { ownedCount } from '../../lib/sys/native.ts'
 import { drivers } from '../support/drivers.ts'
@@ -94,8 +103,8 @@ describe('what the system refuses is thrown, and nothing is left open', () => {
     const pair = new Int32Array(2)
     kernel.socketPair(pair)
     const [fd = -1, peer = -1] = pair
-    expect(() => new Listener(multi, { fd: 100_000 })).toThrow(/EBADF/)
-    expect(() => new Listener(multi, { fd })).toThrow(/listen EINVAL/)
+    expect(() => new Listener(multi, { fd: 100_000 })).toThrow(/fcntl EBADF descriptor 100000/)
+    expect(() => new Listener(multi, { fd })).toThrow(`listen EINVAL descriptor ${fd}`)
     expect(() => new Listener(multi, { fd, backlog: 0 })).toThrow(/listen EINVAL/)
     kernel.close(fd)
     kernel.close(peer)
@@ -107,6 +116,27 @@ describe('what the system refuses is thrown, and nothing is left open', () => {
     const closed = new Multi()
     closed.close()
     expect(() => new Listener(closed, LOCAL)).toThrow(/this Multi is closed/)
+  })
+
+  it('a Multi whose functions failed, until it is empty', () => {
+    let fails = true
+    const dead = new Multi({
+      socketFunction() {
+        if (fails) throw new Error('from socketFunction')
+      },
+    })
+    const failed = new Listener(dead, LOCAL, () => {})
+    const transfer = new Transfer({ url: 'http://127.0.0.1:1/' })
+    dead.add(transfer)
+    dead.perform()
+    expect(failed.closed).toBe(true)
+    expect(() => new Listener(dead, LOCAL)).toThrow(/a socket or timer function failed/)
+    fails = false
+    dead.remove(transfer)
+    const listener = new Listener(dead, LOCAL, () => {})
+    dead.perform()
+    expect(dead.waitFds()).toEqual([{ fd: listener.fd, interest: 1, readiness: 0 }])
+    dead.close()
   })
 })
 
