@@ -143,16 +143,15 @@ export class SimKernel extends KernelCore implements Kernel {
   }
 
   peerCredentials(fd: number): PeerCredentials | number {
-    const result = this.onSocket('peerCredentials', fd, (socket) => {
-      if (!socket.isUnix) return fail('EOPNOTSUPP')
-      return socket.state === 'connected' ? 0 : fail('ENOTCONN')
-    })
+    const result = this.onSocket('peerCredentials', fd, ({ isUnix, state }) =>
+      isUnix && (state === 'connected' || state === 'listening') ? 0 : fail('ENOTCONN'),
+    )
     return result < 0 ? result : { pid: 1, uid: 1000, gid: 1000 }
   }
 
   setMode(fd: number, mode: number): number {
-    return this.onSocket('setMode', fd, (socket) => {
-      socket.mode = mode
+    return this.run('setMode', fd, (file) => {
+      if (file instanceof StreamSocket) file.mode = mode
       return 0
     })
   }

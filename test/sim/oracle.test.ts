@@ -17,6 +17,9 @@ import { swarmSeeds } from './swarm.ts'
 const SLOTS = 8
 const STEPS = 120
 const CHUNK = 300
+const MODE_BITS = 0o777
+/** The simulated one knows this one only. */
+const UMASK = 0o022
 
 type Choice = readonly [verb: string, slot: number, other: number, value: number]
 
@@ -25,6 +28,7 @@ const VERBS = [
   'accept', 'connect', 'connect', 'connectUnix', 'connectNowhere', 'link', 'link', 'link', 'send', 'send', 'send',
   'recv', 'recv', 'recv', 'peek', 'read', 'write', 'writev', 'shutdownWrite', 'close', 'closeOne', 'poll',
   'poll', 'error', 'accepting', 'linger', 'noDelay', 'local', 'peer', 'wakeup', 'clearWakeup', 'generation',
+  'setMode', 'credentials', 'identity', 'setPathMode', 'unlink',
 ] // biome-ignore format: a table
 
 const SPOILERS: ReadonlySet<string> = new Set([
@@ -76,6 +80,12 @@ class Subject {
         return fd < 0 ? 'skipped' : this.#accept(fd, other)
       case 'link':
         return this.#link(slot, other)
+      case 'identity':
+        return this.#identity(value)
+      case 'setPathMode':
+        return this.name(kernel.setPathMode(this.#path(value), value & MODE_BITS))
+      case 'unlink':
+        return this.name(kernel.unlink(this.#path(value)))
       case 'close':
         this.#slots[slot] = -1
         return fd < 0 ? 'skipped' : this.name(kernel.close(fd))
@@ -96,6 +106,15 @@ class Subject {
   closeAll(): void {
     for (const fd of [...this.#slots, ...this.#extra]) if (fd >= 0) this.#kernel.close(fd)
     this.#kernel.release(this.#buffer)
+  }
+
+  #path(value: number): string {
+    return join(this.#directory, String(value % 3))
+  }
+
+  #identity(value: number): string {
+    const file = this.#kernel.fileIdentity(this.#path(value))
+    return typeof file === 'number' ? this.name(file) : `${file.isSocket ? 'socket' : 'file'} ${file.mode.toString(8)}`
   }
 
   #put(slot: number, fd: number, isWakeup = false): string {
@@ -143,7 +162,7 @@ class Subject {
       case 'bind':
         return this.name(kernel.bind(fd, value & 1 ? Family.IPV4 : Family.IPV6, value & 1 ? '127.0.0.1' : '::1', 0))
       case 'bindUnix':
-        return this.name(kernel.bind(fd, Family.UNIX, join(this.#directory, String(value % 3)), 0))
+        return this.name(kernel.bind(fd, Family.UNIX, this.#path(value), 0))
       case 'listen':
         return this.name(kernel.listen(fd, 8))
       case 'connect':
@@ -152,6 +171,12 @@ class Subject {
         return this.name(kernel.connect(fd, Family.UNIX, join(this.#directory, String(value % 4)), 0))
       case 'connectNowhere':
         return this.name(kernel.connect(fd, Family.IPV4, '127.0.0.1', 1))
+      case 'setMode':
+        return this.#wakeups.has(fd) ? 'skipped' : this.name(kernel.setMode(fd, value & MODE_BITS))
+      case 'credentials': {
+        const peer = kernel.peerCredentials(fd)
+        return typeof peer === 'number' ? this.name(peer) : 'ok'
+      }
       case 'poll':
         return this.#poll(fd, (value % 3) + 1)
       case 'closeOne':
@@ -276,6 +301,7 @@ function compareOnce(seed: number): void {
   const real = new Subject(realKernel, directory)
   const simulated = new Subject(simulate(seed).kernel, directory)
   const told: string[] = []
+  const umask = process.umask(UMASK)
   try {
     for (const choice of choices(seed)) {
       const step = `seed ${seed} step ${told.length}: ${choice.join(' ')}`
@@ -284,6 +310,7 @@ function compareOnce(seed: number): void {
       expect(`${step} → ${actual}`, told.slice(-30).join('\n')).toBe(told.at(-1))
     }
   } finally {
+    process.umask(umask)
     real.closeAll()
     simulated.closeAll()
     rmSync(directory, { recursive: true })
