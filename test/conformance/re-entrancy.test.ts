@@ -62,6 +62,7 @@ const multiRows: Readonly<Record<string, Row>> = {
   socketAll: { inside: 'RECURSIVE_API_CALL', afterClose: 'BAD_HANDLE', call: ({ multi }) => multi.socketAll() },
   perform: { inside: 'RECURSIVE_API_CALL', afterClose: 'BAD_HANDLE', call: ({ multi }) => multi.perform() },
   poll: { inside: 'RECURSIVE_API_CALL', afterClose: 'BAD_HANDLE', call: ({ multi }) => multi.poll(0) },
+  upkeep: { inside: 'RECURSIVE_API_CALL', afterClose: 'BAD_HANDLE', call: ({ multi }) => multi.upkeep() },
   close: { inside: 'RECURSIVE_API_CALL', afterClose: 'allowed', call: ({ multi }) => multi.close() },
   [String(Symbol.dispose)]: {
     inside: 'RECURSIVE_API_CALL',
@@ -112,7 +113,7 @@ const transferRows: Readonly<Record<string, Row>> = {
   },
 }
 /** For this library's own machines. */
-const INTERNAL = ['flow', 'hold', 'webSocketSession', 'Symbol(begin)', 'Symbol(release)']
+const INTERNAL = ['finish', 'flow', 'hold', 'webSocketSession', 'Symbol(begin)', 'Symbol(release)']
 
 function publicNames(prototype: object): string[] {
   const names = Reflect.ownKeys(prototype).map(String)

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Multi, type SystemError, type TransferError, type TransferOptions } from '../../lib/index.ts'
+import { Multi, type SystemError, Transfer, type TransferError, type TransferOptions } from '../../lib/index.ts'
 import { makeCertificate } from '../support/certificates.ts'
 import { type ChildServer, makeDirectory, startModule } from '../support/child-server.ts'
 import { type Driver, drivers } from '../support/drivers.ts'
@@ -113,6 +113,14 @@ describeWithPeer('curl', (curl) => {
         expect(outcome.message?.error?.message).toMatch(/^Resolving timed out/)
       }
     })
+  })
+
+  it('needs no readiness: perform and poll will do', () => {
+    using multi = new Multi()
+    multi.add(new Transfer({ ...trusted, url: urlOf('slow.test') }))
+    const end = performance.now() + 10_000
+    while (multi.perform() > 0 && performance.now() < end) multi.poll(50)
+    expect(multi.infoRead()?.code).toBe(0)
   })
 
   it('asks for the name of the server from the system', async () => {
