@@ -123,7 +123,7 @@ export class ServerTls {
     checkOptions(`option ${option}`, options, CHECKS)
     const { sni, ...choice } = options as ServerTlsOptions
     this.#sni = sni
-    this.#context = this.#makeContext(option, choice, sni !== undefined)
+    this.#context = this.#makeContext(option, choice)
   }
 
   /** What the next connection begins with. */
@@ -140,7 +140,7 @@ export class ServerTls {
   reload(options: ServerTlsOptions): void {
     checkOptions(`option ${this.#option}`, options, CHECKS)
     const { sni, ...choice } = options
-    this.#context = this.#makeContext(this.#option, choice, sni !== undefined)
+    this.#context = this.#makeContext(this.#option, choice)
     this.#sni = sni
     this.#chosen = new WeakMap()
   }
@@ -151,30 +151,25 @@ export class ServerTls {
     let context = this.#chosen.get(choice)
     if (context === undefined) {
       checkOptions('what sni returned', choice, CHOICE_CHECKS)
-      context = this.#makeContext('sni', choice, false)
+      context = this.#makeContext('sni', choice)
       this.#chosen.set(choice, context)
     }
     if (!engine.useContext(context))
       throw new TransferError('SSL_CERTPROBLEM', `sni: the context for ${name} cannot serve`)
   }
 
-  #makeContext(option: string, choice: TlsContextChoice, selectByName: boolean): TlsContext {
+  #makeContext(option: string, choice: TlsContextChoice): TlsContext {
     const { provider, problem } = this.#host.facility(tlsService)
     if (provider === null) {
       throw new TransferError('UNSUPPORTED_PROTOCOL', `option ${option}: ${problem?.message ?? 'no TLS'}`, problem)
     }
-    const made = provider.createContext(contextOptions(option, choice, this.#protocols, selectByName))
+    const made = provider.createContext(contextOptions(option, choice, this.#protocols))
     if (made instanceof TransferError) throw namedError(option, choice, made)
     return made
   }
 }
 
-function contextOptions(
-  option: string,
-  choice: TlsContextChoice,
-  protocols: readonly string[],
-  selectByName: boolean,
-): TlsContextOptions {
+function contextOptions(option: string, choice: TlsContextChoice, protocols: readonly string[]): TlsContextOptions {
   const { clientCertificate = 'none', alpnProtocols, ocspResponse, sessionTickets = true, ...shared } = choice
   if (choice.certificate === undefined && choice.certificateFile === undefined) {
     throw new TypeError(`option ${option}.certificate or ${option}.certificateFile is needed`)
@@ -189,7 +184,8 @@ function contextOptions(
     verifyPeer: clientCertificate !== 'none',
     requirePeerCertificate: clientCertificate === 'require',
     keepSessions: sessionTickets,
-    selectByName,
+    // Without a callback as well: the stop is where the name that was asked for is noted.
+    selectByName: true,
     protocols: alpnProtocols ?? protocols,
     ocspResponse: ocspResponse === undefined ? null : new Uint8Array(ocspResponse),
   }

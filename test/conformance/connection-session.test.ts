@@ -12,7 +12,7 @@ function serving(bench: Bench, session: (connection: Connection) => unknown, opt
 async function until(stage: Stage, isEnough: () => boolean): Promise<void> {
   for (let turns = 0; !isEnough(); turns++) {
     if (turns > 2_000) throw new Error('waited too long')
-    await stage.pass(stage.bench.simulation === null ? 1 : 50)
+    await stage.pass(stage.bench.simulation === null ? 1 : 500)
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
