@@ -38,6 +38,7 @@ const SPOILERS: ReadonlySet<string> = new Set([
     `${verb} ECONNREFUSED`,
     `${verb} ECONNRESET`,
   ]),
+  'connectUnix ECONNREFUSED of TCP',
 ])
 
 /** One kernel, and what the sequence has made of it. */
@@ -168,7 +169,7 @@ class Subject {
       case 'connect':
         return this.#connect(fd, this.#slots[other] as number)
       case 'connectUnix':
-        return this.name(kernel.connect(fd, Family.UNIX, join(this.#directory, String(value % 4)), 0))
+        return this.#connectUnix(fd, value)
       case 'connectNowhere':
         return this.name(kernel.connect(fd, Family.IPV4, '127.0.0.1', 1))
       case 'setMode':
@@ -192,6 +193,13 @@ class Subject {
       default:
         return this.#onOption(verb, fd, value) ?? this.#move(verb, fd, value)
     }
+  }
+
+  /** On a TCP socket it tells how that one's own connect went. */
+  #connectUnix(fd: number, value: number): string {
+    const local = this.#kernel.localAddress(fd)
+    const answer = this.name(this.#kernel.connect(fd, Family.UNIX, join(this.#directory, String(value % 4)), 0))
+    return typeof local === 'number' || local.family === Family.UNIX ? answer : `${answer} of TCP`
   }
 
   #connect(fd: number, listener: number): string {
