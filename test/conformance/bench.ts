@@ -185,8 +185,8 @@ export class SimulatedBench extends BaseBench implements Bench {
   }
 
   multi(options: BenchMultiOptions = {}): Multi {
-    const { kernel, clock, resolver } = this.simulation
-    const multi = new Multi({ ...options, kernel, clock, resolver })
+    const { kernel, clock, resolver, files } = this.simulation
+    const multi = new Multi({ ...options, kernel, clock, resolver, files })
     const random = this.simulation.world.random.fork()
     const fuzz = this.#fuzzed ? { ...drawFuzz(random), lateTimer: 0 } : undefined
     const loop: FuzzedLoop = attachLoop(this.simulation, multi, fuzz)

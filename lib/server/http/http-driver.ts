@@ -102,7 +102,10 @@ export class HttpDriver implements Driver {
     this.#isRunning = false
     if (!this.#isOurs) return
     this.#input.keep()
+    const isHeldBack = exchange.outbox.pending > PENDING_BYTES_MAX && this.#input.unread > 0
     this.#flush(now)
+    // All went at once, so nothing will announce that the next request may be read.
+    if (isHeldBack && this.#isOurs && exchange.outbox.pending <= PENDING_BYTES_MAX) this.#machine.markDirty()
   }
 
   wants(): number {
