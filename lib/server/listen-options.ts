@@ -30,8 +30,9 @@ const PORT_MOST = 65_535
 const FD_MOST = 2 ** 30
 
 /**
- * A listening descriptor on its way from one owner to the next, with the connections that wait in its queue. It may be
- * posted to another thread. Whoever has it makes a Listener of it (`{ fd: handle }`), or nobody ever closes it.
+ * A listening descriptor on its way from one owner to the next, with the connections that wait in its queue. Whoever
+ * has it makes a Listener of it (`{ fd: handle }`); it is closed with its thread at the latest. To another thread it
+ * goes as `{ ...handle, generation: kernel.offer(handle.fd) }`.
  */
 export interface ListenHandle {
   readonly fd: number

@@ -3,7 +3,7 @@
  * nothing is left open and no file is left behind. A descriptor from elsewhere is taken over: non-blocking, closed on
  * exec, known by its generation.
  */
-import type { SystemError } from '../base/errors.ts'
+import { SystemError } from '../base/errors.ts'
 import type { Host } from '../multi/host.ts'
 import { Family, type FileIdentity, type Kernel, type SocketAddress, SocketOption } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
@@ -123,17 +123,32 @@ function finish(
   return { fd, generation: kernel.generation(fd), address, owned: settings.closeOnEnd, adopted: false, file }
 }
 
-/** A number may be nobody's yet, or this thread's already. */
+/** A number may be nobody's yet, or this thread's already; a handle this thread's, or offered by another one. */
 function takeOver(host: SocketHost, target: DescriptorTarget, settings: ListenSettings): ListenSocket | SystemError {
   const { kernel } = host
   const { fd, handle } = target
   const known = kernel.generation(fd)
   if (handle !== null && known !== handle.generation) {
-    return systemError(kernel, -kernel.errno.ESTALE, 'listen', handle.address)
+    const claimed = kernel.claim(fd, handle.generation)
+    if (claimed < 0) return systemError(kernel, -kernel.errno.ESTALE, 'listen', handle.address)
+    const socket = take(kernel, target, settings, claimed, false)
+    // Its handle is used up, so nobody else could close it.
+    if (socket instanceof SystemError) kernel.close(fd, claimed)
+    return socket
   }
   const generation = known > 0 ? known : kernel.adopt(fd)
   if (generation < 0) return systemError(kernel, generation, 'fcntl', descriptor(fd))
-  const adopted = known < 0
+  return take(kernel, target, settings, generation, known < 0)
+}
+
+function take(
+  kernel: Kernel,
+  target: DescriptorTarget,
+  settings: ListenSettings,
+  generation: number,
+  adopted: boolean,
+): ListenSocket | SystemError {
+  const { fd, handle } = target
   const address = checkListening(kernel, fd, target, settings)
   if ('syscall' in address) {
     if (adopted) kernel.disown(fd, generation)

@@ -140,6 +140,22 @@ describe('a descriptor from elsewhere', () => {
     expect(kernel.table.ownership(fd)).toBe('owned')
   })
 
+  it('that was offered is taken once', () => {
+    const simulation = simulate(1)
+    const { kernel } = simulation
+    const before = kernel.table.openCount
+    const { fd, address, file } = mustOpen(simulation, { host: '127.0.0.1', port: 8080 })
+    const handle = { fd, address, file, generation: kernel.offer(fd) }
+    const socket = mustOpen(simulation, { fd: handle, backlog: 0 })
+    expect(socket).toMatchObject({ fd, owned: true, address })
+    expect(socket.generation).toBe(kernel.generation(fd))
+    expect(open(simulation, { fd: handle })).toMatchObject({ code: 'ESTALE', syscall: 'listen', port: 8080 })
+    const again = { ...handle, generation: kernel.offer(fd) }
+    kernel.failNth(2)
+    expect(open(simulation, { fd: again })).toBeInstanceOf(SystemError)
+    expect(kernel.table.openCount).toBe(before)
+  })
+
   it('is refused when it cannot listen, and stays whose it was', () => {
     const simulation = simulate(1)
     const { kernel } = simulation
