@@ -11,7 +11,7 @@ import {
 } from '../base/options.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 
-export const IDLE_POLICIES = ['close', 'last-response', 'linger'] as const
+const IDLE_POLICIES = ['close', 'last-response', 'linger'] as const
 
 function isOneOf(...words: readonly string[]): Check {
   return (option, value) => {

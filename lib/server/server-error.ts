@@ -1,18 +1,16 @@
 /**
- * What a verb of a server answers when it cannot be done: `code` says why. Wrong options are TypeErrors and RangeErrors,
- * what the system answers is a SystemError.
+ * What a verb of a server answers when it cannot be done: `code` says why. Wrong options are TypeErrors and
+ * RangeErrors, what the system answers is a SystemError.
  */
-export const SERVER_ERROR_CODES = [
+export type ServerErrorCode =
   /** The server is not in a state in which this can be done. */
-  'WRONG_STATE',
+  | 'WRONG_STATE'
   /** Admission turned the descriptor away; it was closed. */
-  'REFUSED',
+  | 'REFUSED'
   /** The limit of connections is higher than that of descriptors: a warning, told by `onError` when it starts. */
-  'DESCRIPTORS',
+  | 'DESCRIPTORS'
   /** It was not done in the time that was given. */
-  'TIMEOUT',
-] as const
-export type ServerErrorCode = (typeof SERVER_ERROR_CODES)[number]
+  | 'TIMEOUT'
 
 export class ServerError extends Error {
   readonly code: ServerErrorCode

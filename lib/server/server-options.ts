@@ -127,7 +127,7 @@ export const isLimits: Check = (option, value) =>
 const isPrefixLengths: Check = (option, value) =>
   checkOptions(`option ${option}`, value, { ipv4: isInteger(1, 32), ipv6: isInteger(1, 128) })
 
-export const isRejection: Check = (option, value) => {
+const isRejection: Check = (option, value) => {
   if (value === 'close' || value === 'reset') return
   if (!(value instanceof Uint8Array)) throw wrongType(option, "'close', 'reset' or bytes", value)
   if (value.length > REJECTION_BYTES_MAX) throw wrongRange(option, `at most ${REJECTION_BYTES_MAX} bytes`, value)

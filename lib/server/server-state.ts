@@ -2,21 +2,19 @@
  * The states of a server and the ways between them, as a table. A step that the table does not have is a mistake of
  * ours and throws.
  */
-export const SERVER_STATES = [
-  'idle',
-  'starting',
-  'listening',
+export type ServerState =
+  | 'idle'
+  | 'starting'
+  | 'listening'
   /** Listens, and takes nobody for now. */
-  'suspended',
+  | 'suspended'
   /** Takes nobody any more; its connections live on, or come to their end one by one. */
-  'draining',
+  | 'draining'
   /** Everything is being closed. */
-  'stopping',
-  'stopped',
+  | 'stopping'
+  | 'stopped'
   /** A listener failed for good; its connections live on until `stop`. */
-  'faulted',
-] as const
-export type ServerState = (typeof SERVER_STATES)[number]
+  | 'faulted'
 
 const NEXT: Readonly<Record<ServerState, readonly ServerState[]>> = {
   idle: ['starting'],
@@ -27,11 +25,6 @@ const NEXT: Readonly<Record<ServerState, readonly ServerState[]>> = {
   stopping: ['stopped', 'starting', 'faulted'],
   stopped: ['starting'],
   faulted: ['draining', 'faulted'],
-}
-
-/** States in which a connection may be here. */
-export function isActiveState(state: ServerState): boolean {
-  return state !== 'idle' && state !== 'stopped'
 }
 
 export function checkTransition(from: ServerState, to: ServerState): void {
