@@ -1,11 +1,17 @@
 /** What the compiler must accept and refuse of the public API. Nothing here runs. */
 import {
+  type AcceptError,
   attachToNodeLoop,
   type Clock,
+  type Connection,
   type HeaderList,
   Interest,
   type Kernel,
   kernel,
+  Listener,
+  type ListenFd,
+  type ListenHandle,
+  listenFds,
   type Message,
   Multi,
   type MultiCodeName,
@@ -24,6 +30,7 @@ import {
   type ResponseHead,
   runPollLoop,
   SOCKET_TIMEOUT,
+  type SocketAddress,
   SystemError,
   Transfer,
   TransferCode,
@@ -199,6 +206,26 @@ export function loops(multi: Multi): number {
   // @ts-expect-error a loop needs its Multi
   runPollLoop()
   return runPollLoop(multi, { until: () => true, backend: 'poll', maxWaitMs: 5 })
+}
+
+export function listeners(multi: Multi): ListenFd[] {
+  const listener = new Listener(multi, { port: 0 }, (connection, itself) => {
+    same<typeof connection, Connection>(true)
+    same<typeof itself, Listener>(true)
+  })
+  listener.onAccept = null
+  listener.onError = (error) => same<typeof error, AcceptError>(true)
+  same<typeof listener.address, SocketAddress>(true)
+  const handle: ListenHandle = listener.release()
+  using next = new Listener(multi, { fd: handle, backlog: 0 })
+  next.disable()
+  // @ts-expect-error no such option
+  new Listener(multi, { prot: 80 })
+  // @ts-expect-error a listener runs on a Multi
+  new Listener({}, { port: 0 })
+  // @ts-expect-error where it listens is not the user's to set
+  next.address = null
+  return listenFds({ unsetEnvironment: false })
 }
 
 export function errors(error: unknown): void {
