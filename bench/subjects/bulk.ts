@@ -6,7 +6,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { Multi, runPollLoop, Transfer, type TransferOptions } from '../../lib/index.ts'
 
 /** Between two looks at the memory. */
-const SAMPLE_BYTES = 16 << 20
+const SAMPLE_BYTES = 64 << 20
 const PIECE_BYTES = 256 << 10
 
 const [direction = 'down', url = '', caFile = '', file = ''] = process.argv.slice(2)
