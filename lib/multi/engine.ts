@@ -208,12 +208,16 @@ export class Engine implements Host {
 
   /** Something was reported on a descriptor. An unknown one changes nothing: it may have been closed a moment ago. */
   markReady(fd: number, readiness: number): void {
-    const users = this.#interest.users(fd)
-    for (let i = 0; i < users.length; i++) {
-      const task = users[i] as Task
-      task.readiness |= readiness | REPORTED
-      this.markDirty(task)
-    }
+    const waiters = this.#interest.find(fd)
+    if (waiters === undefined) return
+    if (waiters.user !== null) this.#report(waiters.user, readiness)
+    const { others } = waiters
+    if (others !== null) for (let i = 0; i < others.length; i++) this.#report(others[i] as Task, readiness)
+  }
+
+  #report(task: Task, readiness: number): void {
+    task.readiness |= readiness | REPORTED
+    this.markDirty(task)
   }
 
   /** Every machine that may have work: for callers that do not know what became ready. */

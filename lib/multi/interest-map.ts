@@ -8,9 +8,12 @@ import { Interest } from '../sys/readiness.ts'
 import type { Task } from './task.ts'
 import type { Wish } from './wish.ts'
 
+/** One descriptor that somebody waits for. */
 class Watch {
   readonly fd: number
-  readonly users: Task[] = []
+  /** Who waits for it: nearly always one. */
+  user: Task | null = null
+  others: Task[] | null = null
   readers = 0
   writers = 0
   /** What the outside heard last; NONE while it has not heard of this descriptor. */
@@ -22,9 +25,28 @@ class Watch {
     this.fd = fd
   }
 
+  enter(task: Task): void {
+    if (this.user === null) this.user = task
+    else {
+      this.others ??= []
+      this.others.push(task)
+    }
+  }
+
+  leave(task: Task): void {
+    if (this.user === task) this.user = this.others?.shift() ?? null
+    else this.others?.splice(this.others.indexOf(task), 1)
+  }
+
   get interest(): number {
     return (this.readers > 0 ? Interest.READABLE : 0) | (this.writers > 0 ? Interest.WRITABLE : 0)
   }
+}
+
+/** The machines on one descriptor. */
+export interface Waiters {
+  readonly user: Task | null
+  readonly others: readonly Task[] | null
 }
 
 /** Who hears of changes. */
@@ -51,25 +73,25 @@ export class InterestMap {
     const last = task.wish
     if (last.equals(wish)) return
     for (let i = 0; i < wish.count; i++) {
-      const fd = wish.fds[i] as number
+      const fd = wish.fdAt(i)
       const watch = this.#watches[fd] ?? this.#create(fd)
       const before = last.interestIn(fd)
-      if (before === Interest.NONE) watch.users.push(task)
-      this.#count(watch, before, wish.interests[i] as number)
+      if (before === Interest.NONE) watch.enter(task)
+      this.#count(watch, before, wish.interestAt(i))
     }
     for (let i = 0; i < last.count; i++) {
-      const fd = last.fds[i] as number
+      const fd = last.fdAt(i)
       const watch = this.#watches[fd]
       if (watch === undefined || wish.indexOf(fd) >= 0) continue
-      watch.users.splice(watch.users.indexOf(task), 1)
-      this.#count(watch, last.interests[i] as number, Interest.NONE)
+      watch.leave(task)
+      this.#count(watch, last.interestAt(i), Interest.NONE)
     }
     last.copyFrom(wish)
   }
 
-  /** The machines on a descriptor; empty for one that is not known. */
-  users(fd: number): readonly Task[] {
-    return this.#watches[fd]?.users ?? NO_USERS
+  /** Who waits for that descriptor; undefined when nobody does. */
+  find(fd: number): Waiters | undefined {
+    return this.#watches[fd]
   }
 
   /**
@@ -94,7 +116,8 @@ export class InterestMap {
     if (watch === undefined) return
     this.#watches[fd] = undefined
     this.#size--
-    for (const task of watch.users) task.wish.remove(fd)
+    watch.user?.wish.remove(fd)
+    if (watch.others !== null) for (const task of watch.others) task.wish.remove(fd)
     if (watch.told === Interest.NONE) return
     watch.told = Interest.NONE
     this.#listener.tellSocket(fd, Interest.REMOVE, watch.socketData, null)
@@ -154,8 +177,6 @@ export class InterestMap {
 
   #announce(watch: Watch, interest: number): void {
     watch.told = interest
-    this.#listener.tellSocket(watch.fd, interest, watch.socketData, watch.users[0]?.machine.subject ?? null)
+    this.#listener.tellSocket(watch.fd, interest, watch.socketData, watch.user?.machine.subject ?? null)
   }
 }
-
-const NO_USERS: readonly Task[] = []

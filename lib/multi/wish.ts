@@ -1,36 +1,42 @@
 /**
- * What one machine waits for: descriptors, each with an interest. Nearly always one. Places are written over and never
- * given up, so that asking a machine again and again allocates nothing.
+ * What one machine waits for: descriptors, each with an interest. Nearly always one, which costs no array; the places of
+ * others are written over and never given up, so that asking a machine again and again allocates nothing.
  */
 import { Interest } from '../sys/readiness.ts'
 import type { InterestSet } from './machine.ts'
 
 export class Wish implements InterestSet {
-  readonly fds: number[] = []
-  readonly interests: number[] = []
   /** Places in use. */
   count = 0
+  #fd = -1
+  #interest: number = Interest.NONE
+  /** From the second place on: descriptor and interest in turn. */
+  #others: number[] | null = null
 
   add(fd: number, interest: number): void {
     if (interest === Interest.NONE) return
     const at = this.indexOf(fd)
-    if (at >= 0) {
-      this.interests[at] = (this.interests[at] as number) | interest
-      return
-    }
-    this.fds[this.count] = fd
-    this.interests[this.count++] = interest
+    if (at >= 0) this.#put(at, fd, this.interestAt(at) | interest)
+    else this.#put(this.count++, fd, interest)
+  }
+
+  fdAt(index: number): number {
+    return index === 0 ? this.#fd : (this.#others?.[2 * index - 2] as number)
+  }
+
+  interestAt(index: number): number {
+    return index === 0 ? this.#interest : (this.#others?.[2 * index - 1] as number)
   }
 
   /** -1 when the descriptor is not wished for. */
   indexOf(fd: number): number {
-    for (let i = 0; i < this.count; i++) if (this.fds[i] === fd) return i
+    for (let i = 0; i < this.count; i++) if (this.fdAt(i) === fd) return i
     return -1
   }
 
   interestIn(fd: number): number {
     const at = this.indexOf(fd)
-    return at < 0 ? Interest.NONE : (this.interests[at] as number)
+    return at < 0 ? Interest.NONE : this.interestAt(at)
   }
 
   clear(): void {
@@ -41,23 +47,30 @@ export class Wish implements InterestSet {
     const at = this.indexOf(fd)
     if (at < 0) return
     const last = --this.count
-    this.fds[at] = this.fds[last] as number
-    this.interests[at] = this.interests[last] as number
+    this.#put(at, this.fdAt(last), this.interestAt(last))
   }
 
   equals(other: Wish): boolean {
     if (this.count !== other.count) return false
     for (let i = 0; i < this.count; i++) {
-      if (this.fds[i] !== other.fds[i] || this.interests[i] !== other.interests[i]) return false
+      if (this.fdAt(i) !== other.fdAt(i) || this.interestAt(i) !== other.interestAt(i)) return false
     }
     return true
   }
 
   copyFrom(other: Wish): void {
-    for (let i = 0; i < other.count; i++) {
-      this.fds[i] = other.fds[i] as number
-      this.interests[i] = other.interests[i] as number
-    }
+    for (let i = 0; i < other.count; i++) this.#put(i, other.fdAt(i), other.interestAt(i))
     this.count = other.count
+  }
+
+  #put(index: number, fd: number, interest: number): void {
+    if (index === 0) {
+      this.#fd = fd
+      this.#interest = interest
+      return
+    }
+    this.#others ??= []
+    this.#others[2 * index - 2] = fd
+    this.#others[2 * index - 1] = interest
   }
 }
