@@ -1,7 +1,7 @@
 /**
- * What goes over a connection once it is open: the program's callbacks, a session, HTTP, a WebSocket. The machine of the
- * connection owns the stream, the one armed deadline and the end; a driver moves bytes and says what it waits for. It
- * ends the connection by `finish`, `fail` or `reset` of the machine, and hears `closed` in every case, exactly once.
+ * What goes over a connection once it is open: the program's callbacks, a session, HTTP, a WebSocket. The machine of
+ * the connection owns the stream, the one armed deadline and the end; a driver moves bytes and says what it waits for.
+ * It ends the connection by `finish`, `fail` or `reset` of the machine, and hears `closed` in every case, exactly once.
  */
 import type { CloseReason } from './close-reason.ts'
 
