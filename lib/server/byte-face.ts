@@ -91,7 +91,7 @@ export abstract class ByteFace<Subject extends object> {
 
   // Bytes
 
-  /** Bytes copied into that memory, 0 at the end, or WOULD_BLOCK: as well when the connection broke, which closes it. */
+  /** Bytes copied into that memory, 0 at the end, or WOULD_BLOCK; the latter too when the connection broke. */
   read(into: Uint8Array): number {
     if (!(into instanceof Uint8Array)) throw wrongType('into', 'a Uint8Array', into)
     const bytes = this[pipe]('read')
