@@ -24,8 +24,17 @@ export class FieldReader {
   connection = ''
   hasDate = false
   hasServer = false
+  /** These are the fields of the last time. */
+  isRepeated = false
+  /** What was read last, when that was a record of strings; else `#count` is -1. */
+  readonly #names: string[] = []
+  readonly #values: string[] = []
+  #count = -1
 
   read(option: string, headers: HttpResponseHeaders | undefined): void {
+    this.isRepeated = this.#isLast(headers)
+    if (this.isRepeated) return
+    this.#count = -1
     this.lines = ''
     this.contentLength = -1
     this.chunked = false
@@ -51,11 +60,32 @@ export class FieldReader {
   }
 
   #readRecord(option: string, headers: Readonly<Record<string, unknown>>): void {
+    let count = 0
+    let isPlain = true
     for (const name of Object.keys(headers)) {
       const value = headers[name]
-      if (typeof value === 'string') this.#add(option, name, value)
-      else if (value !== undefined) this.#addOther(option, name, value)
+      if (typeof value === 'string') {
+        this.#add(option, name, value)
+        this.#names[count] = name
+        this.#values[count++] = value
+      } else {
+        isPlain = false
+        if (value !== undefined) this.#addOther(option, name, value)
+      }
     }
+    if (isPlain) this.#count = count
+  }
+
+  /** Servers say the same again and again: then nothing is checked and put together anew. */
+  #isLast(headers: HttpResponseHeaders | undefined): boolean {
+    if (this.#count < 0 || typeof headers !== 'object' || headers === null || Symbol.iterator in headers) return false
+    const record = headers as Readonly<Record<string, unknown>>
+    let index = 0
+    for (const name in record) {
+      if (index === this.#count || name !== this.#names[index] || record[name] !== this.#values[index]) return false
+      index++
+    }
+    return index === this.#count
   }
 
   #readPairs(option: string, headers: Iterable<unknown>): void {

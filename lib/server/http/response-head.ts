@@ -46,6 +46,13 @@ export class HeadTools {
   /** Of its body; -1 when it is not known. */
   length = 0
   keepAlive = false
+  /** What stands before the text of `compose`, when that was encoded before; borrowed. */
+  prefix: Uint8Array | null = null
+  #prefixBytes: Uint8Array = new Uint8Array(0)
+  #line = ''
+  #dateUsed = ''
+  #server = ''
+  #lines = ''
   readonly #host: Host
   #date = ''
   #dateLine = ''
@@ -67,7 +74,7 @@ export class HeadTools {
     return this.#dateLine
   }
 
-  /** `size` is that of the body, -1 when it is not known. */
+  /** `size` is that of the body, -1 when it is not known. The head is `prefix`, if there is one, and this text. */
   compose(response: HttpResponse, context: ResponseContext, settings: ResponseSettings, size: number): string {
     const { fields } = this
     const { status = 200 } = response
@@ -79,7 +86,21 @@ export class HeadTools {
     const framing = this.#frame(status, response, context, size)
     this.keepAlive = context.keepAlive && !fields.close && this.framing !== Framing.UNTIL_CLOSE
     const connection = connectionLine(fields.connection, this.keepAlive, context.httpVersion)
+    this.prefix = fields.isRepeated ? this.#encoded(line, date, server, fields.lines) : null
+    if (this.prefix !== null) return `${framing}${connection}\r\n`
     return `${line}${date}${server}${fields.lines}${framing}${connection}\r\n`
+  }
+
+  /** Encoded once for all responses that begin alike. */
+  #encoded(line: string, date: string, server: string, lines: string): Uint8Array {
+    if (line !== this.#line || date !== this.#dateUsed || server !== this.#server || lines !== this.#lines) {
+      this.#line = line
+      this.#dateUsed = date
+      this.#server = server
+      this.#lines = lines
+      this.#prefixBytes = Buffer.from(`${line}${date}${server}${lines}`, 'latin1')
+    }
+    return this.#prefixBytes
   }
 
   /** 100 to 199. */

@@ -39,6 +39,8 @@ export const DEFAULT_RESPONSE_SETTINGS: ResponseSettings = { server: null, date:
 const FLUSH_BYTES = 32 * 1024
 /** What a pull function is asked for. */
 const PULL_BYTES_MAX = 64 * 1024
+/** Text of a body up to this size is put behind its head. */
+const JOINED_TEXT_MAX = 1024
 /** Pieces of one run, so that a fast producer does not starve the other machines. */
 const PIECES_PER_RUN = 64
 
@@ -91,7 +93,7 @@ export class ResponseSender implements SourceOwner {
     }
     const source = openBody(this.#machine.host, this, body as Exclude<HttpResponseBody, string | Uint8Array>)
     try {
-      if (!this.#head(response, context, source.length)) {
+      if (!this.#head(response, context, source.length, '')) {
         closeQuietly(source, null)
         return SendStatus.DONE
       }
@@ -175,13 +177,15 @@ export class ResponseSender implements SourceOwner {
     return this.#framing === Framing.LENGTH ? Math.min(this.#remaining, PULL_BYTES_MAX) : PULL_BYTES_MAX
   }
 
-  /** Composes the head. True when the body follows. */
-  #head(response: HttpResponse, context: ResponseContext, size: number): boolean {
+  /** Composes the head, with text of the body behind it. True when the body follows. */
+  #head(response: HttpResponse, context: ResponseContext, size: number, text: string): boolean {
     const tools = this.#tools
-    this.#outbox.text(tools.compose(response, context, this.#settings, size))
+    const head = tools.compose(response, context, this.#settings, size)
     this.keepAlive = tools.keepAlive
     this.#framing = tools.framing
     this.#remaining = tools.length
+    if (tools.prefix !== null) this.#outbox.bytes(tools.prefix)
+    this.#outbox.text(tools.framing === Framing.LENGTH && text !== '' ? head + text : head)
     return tools.framing !== Framing.NONE
   }
 
@@ -192,8 +196,11 @@ export class ResponseSender implements SourceOwner {
     this.#trailers = response.trailers
     // Before the head: what is wrong with them must throw while nothing was sent.
     const trailers = this.#trailerLines()
-    if (!this.#head(response, context, length)) return
+    // Short and plain ones are written together with their head.
+    const text = typeof body === 'string' && length === body.length && length <= JOINED_TEXT_MAX ? body : ''
+    if (!this.#head(response, context, length, text)) return
     const isChunked = this.#framing === Framing.CHUNKED
+    if (!isChunked && text !== '') return
     if (isChunked && length > 0) outbox.text(`${length.toString(16)}\r\n`)
     if (typeof body === 'string') outbox.utf8(body, length)
     else if (body instanceof Uint8Array) outbox.bytes(body)
