@@ -1,7 +1,8 @@
 /**
  * Regular files as a contract, for what servers send: synchronous verbs that return a result or -errno and never throw
  * for what the operating system answers. Descriptors of files belong to whoever opened them and go through `close`
- * here, not through the kernel; `Kernel.sendfile` takes them. Implementations: `native-files.ts`, and that of `test/sim`.
+ * here, not through the kernel; `Kernel.sendfile` takes them. Implementations: `native-files.ts` and that of
+ * `test/sim/`.
  */
 import type { ErrnoTable } from './kernel.ts'
 

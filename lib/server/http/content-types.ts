@@ -1,7 +1,7 @@
 /** The usual media types by the ending of a file's name (IANA's registry); text is UTF-8. */
 const TYPES: Readonly<Record<string, string>> = {
-  aac: 'audio/aac', apng: 'image/apng', atom: 'application/atom+xml', avif: 'image/avif', bin: 'application/octet-stream',
-  bmp: 'image/bmp', br: 'application/octet-stream', bz2: 'application/x-bzip2', cjs: 'text/javascript', css: 'text/css',
+  aac: 'audio/aac', apng: 'image/apng', atom: 'application/atom+xml', avif: 'image/avif', bmp: 'image/bmp',
+  bz2: 'application/x-bzip2', cjs: 'text/javascript', css: 'text/css',
   csv: 'text/csv', doc: 'application/msword',
   docx: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document', eot: 'application/vnd.ms-fontobject',
   epub: 'application/epub+zip', flac: 'audio/flac', gif: 'image/gif', gz: 'application/gzip', htm: 'text/html',

@@ -35,8 +35,8 @@ export function multipartRanges(
   }
   for (const range of ranges) {
     const lead = segments.length === 0 ? '' : '\r\n'
-    const head = `${lead}--${boundary}\r\nContent-Type: ${contentType}\r\nContent-Range: ${contentRange(range, size)}\r\n\r\n`
-    const text = Buffer.from(head, 'latin1')
+    const fieldLines = `Content-Type: ${contentType}\r\nContent-Range: ${contentRange(range, size)}\r\n`
+    const text = Buffer.from(`${lead}--${boundary}\r\n${fieldLines}\r\n`, 'latin1')
     add(text.length, text, 0)
     add(range.end - range.start, null, range.start)
   }

@@ -1,7 +1,7 @@
 /**
  * Range requests (RFC 9110 §14): what a Range asks for of something with a known size. Ranges that name nothing of it
- * are left out; overlapping and adjacent ones are put together, so that no answer is larger than the whole. A field that
- * makes no sense, or asks for too many pieces, is ignored, as the RFC allows: the whole is sent.
+ * are left out; overlapping and adjacent ones are put together, so that no answer is larger than the whole. A field
+ * that makes no sense, or asks for too many pieces, is ignored, as the RFC allows: the whole is sent.
  */
 
 /** Inclusive of `start`, exclusive of `end`. */

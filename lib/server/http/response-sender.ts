@@ -33,7 +33,7 @@ export const SendStatus = {
 } as const
 export type SendStatus = (typeof SendStatus)[keyof typeof SendStatus]
 
-export const DEFAULT_RESPONSE_SETTINGS: ResponseSettings = { server: null, date: true }
+const DEFAULT_RESPONSE_SETTINGS: ResponseSettings = { server: null, date: true }
 
 /** Composed bytes from which on they are sent before more is asked for. */
 const FLUSH_BYTES = 32 * 1024

@@ -345,7 +345,8 @@ describe('a producer that fails', () => {
     }],
   ])('lets the client see that something is missing: %s', async (_name, make) => {
     const body = make()
-    const bench = open(() => ({ body: typeof body === 'function' && body.length === 0 ? (body as () => never)() : body }))
+    const isGenerator = typeof body === 'function' && body.length === 0
+    const bench = open(() => ({ body: isGenerator ? (body as () => never)() : body }))
     bench.ask(GET)
     await bench.run(() => bench.outcome !== null && bench.end !== null)
     expect(bench.received).not.toContain('\r\n0\r\n')

@@ -43,7 +43,8 @@ describe('heads', () => {
     bench.step()
     bench.read()
     expect(bench.received).toBe(
-      `HTTP/1.1 200 OK\r\n${DATE}content-type: text/plain\r\nX-Two: 1\r\nX-Two: 2\r\nage: 3\r\nContent-Length: 5\r\n\r\nHello`,
+      `HTTP/1.1 200 OK\r\n${DATE}content-type: text/plain\r\nX-Two: 1\r\nX-Two: 2\r\nage: 3\r\n` +
+        'Content-Length: 5\r\n\r\nHello',
     )
   })
 
@@ -209,12 +210,14 @@ describe.each(Object.entries(KINDS))('a body that is %s', (_name, { body, length
   })
 })
 
+const NOT_MODIFIED = { status: 304, headers: { 'content-length': '9' } }
+
 describe('statuses without a body', () => {
   it.each<[string, string, HttpResponse, string]>([
     ['204 to GET', GET, { status: 204, body: 'ignored' }, '204 No Content\r\n\r\n'],
     ['205 to GET', GET, { status: 205, body: 'ignored' }, '205 Reset Content\r\nContent-Length: 0\r\n\r\n'],
     ['304 to GET', GET, { status: 304 }, '304 Not Modified\r\n\r\n'],
-    ['304 with a length', GET, { status: 304, headers: { 'content-length': '9' } }, '304 Not Modified\r\nContent-Length: 9\r\n\r\n'],
+    ['304 with a length', GET, NOT_MODIFIED, '304 Not Modified\r\nContent-Length: 9\r\n\r\n'],
     ['304 with a body', GET, { status: 304, body: 'four' }, '304 Not Modified\r\nContent-Length: 4\r\n\r\n'],
     ['HEAD with a length', HEAD, { headers: { 'content-length': '9' } }, '200 OK\r\nContent-Length: 9\r\n\r\n'],
     ['HEAD of nothing', HEAD, {}, '200 OK\r\nContent-Length: 0\r\n\r\n'],
