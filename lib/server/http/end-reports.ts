@@ -2,6 +2,7 @@
  * Tells the program how each request ended. One whose answer is composed has not ended before the kernel took it: until
  * then it waits here.
  */
+import type { CloseReason } from '../close-reason.ts'
 import type { Connection } from '../connection.ts'
 import type { HttpBook } from './exchange.ts'
 import type { RequestEnd } from './http-error.ts'
@@ -14,6 +15,23 @@ interface Waiting {
   readonly startedAt: number
   readonly headAt: number
   readonly answeredAt: number
+}
+
+/** How a request ended whose connection did. `isWhole`: all of it had been received. */
+export function requestEndOf(reason: CloseReason, isWhole: boolean): RequestEnd {
+  switch (reason) {
+    case 'timeout':
+      return 'timeout'
+    case 'shutdown':
+      return 'shutdown'
+    case 'handed-over':
+      return 'upgraded'
+    case 'peer':
+    case 'error':
+      return isWhole ? 'client-abort' : 'read-error'
+    default:
+      return 'error'
+  }
 }
 
 export class EndReports {

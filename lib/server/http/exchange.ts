@@ -3,7 +3,6 @@
  * wants it, gives the answer to the sender. Every callback may throw, and may end the connection: what a handler throws
  * is answered once, and told to the server. Knows nothing of reading; see HttpDriver.
  */
-import { show } from '../../base/options.ts'
 import { type SettlementDesk, settlementDesk } from '../../multi/settlement.ts'
 import { HeaderList } from '../../wire/http1/header-list.ts'
 import type { RequestReader } from '../../wire/http1/request-reader.ts'
@@ -18,6 +17,7 @@ import { type BodySink, type BodySource, RequestBody } from './request-body.ts'
 import type { RequestClock } from './request-clock.ts'
 import type { ReaderPool } from './request-input.ts'
 import type { HttpResponse, HttpResponseHeaders } from './response.ts'
+import { isResponse, isSuccess, notAResponse, toError } from './response-checks.ts'
 import { ResponseSender, SendStatus } from './response-sender.ts'
 import type { Upgrade } from './upgrade.ts'
 
@@ -44,6 +44,10 @@ export interface ExchangeDriver {
   /** Something changed, inside of a run or outside: an answer, a body that is wanted. */
   touch(): void
 }
+
+const SWITCHING_PROTOCOLS = 101
+const NOT_IMPLEMENTED = 501
+const ERROR_HEADERS = { 'content-type': 'text/plain' }
 
 export const Answer = { NONE: 0, AWAITED: 1, SENDING: 2, SENT: 3 } as const
 export type Answer = (typeof Answer)[keyof typeof Answer]
@@ -356,6 +360,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     this.#setContext(request.method)
     try {
       if (response.upgrade !== undefined) this.#startUpgrade(response, response.upgrade)
+      else if (request.method === 'CONNECT' && isSuccess(response.status)) this.#startError(NOT_IMPLEMENTED, 'CONNECT')
       else this.#begun(this.#sender.start(response, this.#context))
     } catch (error) {
       this.#book.failed('response', error, this.connection)
@@ -367,7 +372,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     const { method } = this.#context
     const { status = 200 } = response
     const isSwitch = status === SWITCHING_PROTOCOLS && method !== 'CONNECT'
-    const isTunnel = method === 'CONNECT' && status >= 200 && status < 300
+    const isTunnel = method === 'CONNECT' && isSuccess(status)
     if (!(isSwitch || isTunnel) || !this.#mayUpgrade) {
       throw new TypeError(`response.upgrade: this request did not ask for it, or status ${status} does not say so`)
     }
@@ -424,20 +429,4 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
       this.keepAlive = this.#sender.keepAlive
     } else if (status === SendStatus.FAILED) this.#machine.reset(this.#sender.failureReason, this.#sender.failure)
   }
-}
-
-function isResponse(value: unknown): value is HttpResponse {
-  return typeof value === 'object' && value !== null
-}
-
-function notAResponse(value: unknown): TypeError {
-  if (isResponse(value)) return new TypeError('the handler returned a response to a request that was answered already')
-  return new TypeError(`the handler must return a response, not ${show(value)}`)
-}
-
-const SWITCHING_PROTOCOLS = 101
-const ERROR_HEADERS = { 'content-type': 'text/plain' }
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

@@ -12,9 +12,9 @@ import type { CloseReason } from '../close-reason.ts'
 import type { Connection } from '../connection.ts'
 import type { ConnectionMachine } from '../connection-machine.ts'
 import type { Driver } from '../driver.ts'
-import { EndReports } from './end-reports.ts'
+import { EndReports, requestEndOf } from './end-reports.ts'
 import { Answer, Exchange, type HttpBook } from './exchange.ts'
-import type { RequestEnd } from './http-error.ts'
+import { RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
 import { RequestClock } from './request-clock.ts'
 import { RequestInput } from './request-input.ts'
@@ -65,6 +65,11 @@ export class HttpDriver implements Driver {
   /** An answer is awaited, and nothing of the peer is of interest. */
   get dormant(): boolean {
     return this.#exchange.isWaiting
+  }
+
+  /** Between two requests, and everything is sent. */
+  get idle(): boolean {
+    return this.#isOurs && this.#phase === Phase.IDLE && this.#exchange.outbox.pending === 0
   }
 
   get deadline(): number {
@@ -145,7 +150,7 @@ export class HttpDriver implements Driver {
     this.#reports?.flush('client-abort', this.#machine.host.now)
     const { request } = exchange
     if (request !== null) {
-      const code = this.#codeOf(reason)
+      const code = requestEndOf(reason, this.#phase === Phase.WHOLE)
       exchange.abort(code, error)
       this.#reports?.tell(request, code, this.clock, this.#machine.host.now)
     }
@@ -288,7 +293,7 @@ export class HttpDriver implements Driver {
     }
     this.clock.goOn(now)
     const reader = this.#input.reader as RequestReader
-    if (exchange.answer === Answer.SENT && !exchange.keepAlive) return this.#closeAfter('done', true)
+    if (exchange.answer === Answer.SENT && !exchange.keepAlive) return this.#giveUpBody()
     if (exchange.expectsContinue) {
       if (reader.unread() === 0 && !this.#input.eof) exchange.sendContinue()
       exchange.expectsContinue = false
@@ -319,10 +324,20 @@ export class HttpDriver implements Driver {
     }
     this.#discarded += reader.dataEnd - reader.dataStart
     if (this.#discarded <= this.#settings.limits.discardBytes) return true
-    if (exchange.answer === Answer.SENT) return this.#closeAfter('done', true)
+    if (exchange.answer === Answer.SENT) return this.#giveUpBody()
     // An answer is still to come: it says that the connection will be closed.
     exchange.keepAlive = false
     return true
+  }
+
+  /** It was answered, and its body is too long to read on. */
+  #giveUpBody(): false {
+    const exchange = this.#exchange
+    if (exchange.request !== null) this.#reports?.add(exchange.request, this.clock)
+    exchange.body?.fail(new RequestAbortedError('completed'))
+    exchange.clear()
+    this.#phase = Phase.IDLE
+    return this.#closeAfter('done', true)
   }
 
   #endRequest(now: number): void {
@@ -389,22 +404,6 @@ export class HttpDriver implements Driver {
   #broken(result: number, syscall: string): void {
     const { host, stream } = this.#machine
     this.#machine.fail('error', stream.failure ?? systemError(host.kernel, result, syscall))
-  }
-
-  #codeOf(reason: CloseReason): RequestEnd {
-    switch (reason) {
-      case 'timeout':
-        return 'timeout'
-      case 'shutdown':
-        return 'shutdown'
-      case 'handed-over':
-        return 'upgraded'
-      case 'peer':
-      case 'error':
-        return this.#phase === Phase.WHOLE ? 'client-abort' : 'read-error'
-      default:
-        return 'error'
-    }
   }
 
   #flush(now: number): void {

@@ -129,6 +129,7 @@ scenario('answers early, and keeps the connection when the rest of the body is s
   const chunked = `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n`
   const chunks = `400\r\n${'a'.repeat(1024)}\r\n`.repeat(5)
   expect((await stage.exchange(chunked + chunks)).endsWith('early')).toBe(true)
+  expect(stage.ends).toEqual(new Array(4).fill('/ completed'))
   await stage.close()
 })
 
@@ -195,6 +196,7 @@ scenario(
     answer()
     await stage.until(() => busy.ended)
     expect(busy.received).toMatch(/Connection: close\r\n\r\nlate$/)
+    for (const client of [idle, last, busy]) client.close()
     await stage.until(() => stage.server.state === 'stopped')
     expect((await drained).complete).toBe(true)
     await stage.close()

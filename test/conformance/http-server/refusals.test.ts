@@ -81,6 +81,12 @@ scenario('refuses what is too large', async (bench) => {
   await stage.close()
 })
 
+scenario('opens no tunnel by mistake', async (bench) => {
+  const stage = httpStage(bench, { handler: () => ({ body: 'fine' }) })
+  expect(statuses(await stage.exchange(`CONNECT b:443 HTTP/1.1\r\n${HOST}\r\n${NEXT}`))).toEqual([501])
+  await stage.close()
+})
+
 scenario('lets the program say what stands in the answers of the server', async (bench) => {
   const stage = httpStage(bench, {
     serverName: 'test',
