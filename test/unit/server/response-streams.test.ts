@@ -7,7 +7,7 @@ import { prepareResponse } from '../../../lib/server/http/prepared-response.ts'
 import type { HttpResponse } from '../../../lib/server/http/response.ts'
 import { SendStatus } from '../../../lib/server/http/response-sender.ts'
 import { ownedCount, systemCalls } from '../../../lib/sys/native.ts'
-import { simulate } from '../../sim/simulation.ts'
+import { type Simulation, simulate } from '../../sim/simulation.ts'
 import { type AnswerFunction, ResponseBench, type ResponseBenchOptions } from '../../support/response-bench.ts'
 
 const benches: ResponseBench[] = []
@@ -566,5 +566,62 @@ describe('responses that come too late', () => {
     bench.sender.discard({ body: {} as unknown as string })
     expect(closed).toBe(2)
     expect(simulation.files.openCount).toBe(0)
+  })
+})
+
+describe('whatever fails', () => {
+  const KINDS: Record<string, (simulation: Simulation) => NonNullable<HttpResponse['body']>> = {
+    'a file': () => ({ file: '/large' }),
+    'several buffers': () => [pattern(30_000), pattern(30_000)],
+    'a function': () => (position, max) => (position < 60_000 ? pattern(60_000).subarray(position, position + max) : null),
+    'an async iterable': async function* () {
+      for (let i = 0; i < 4; i++) yield pattern(20_000)
+    },
+    'a pipe': ({ kernel }) => {
+      const pair = new Int32Array(2)
+      if (kernel.pipe(pair) < 0) return 'no pipe'
+      kernel.close(pair[1] as number)
+      return { pipe: pair[0] as number }
+    },
+  } // biome-ignore format: short
+
+  it.each(Object.entries(KINDS))('leaves nothing of %s open, whichever call it was', async (_name, body) => {
+    for (let n = 1; n < 200; n++) {
+      const simulation = simulate(n)
+      simulation.files.put('/large', pattern(60_000))
+      const bench = new ResponseBench({ simulation, answer: () => ({ body: body(simulation) }) })
+      bench.ask(GET, `${GET}\r\nConnection: close`)
+      simulation.kernel.failNth(n)
+      await bench.run(() => bench.end !== null || bench.outcome !== null)
+      const { injected } = simulation.kernel.gate
+      bench.close()
+      expect(simulation.files.openCount).toBe(0)
+      if (injected === null) return
+    }
+    throw new Error('calls without an end')
+  })
+
+  it('lets go of all when the Multi is closed', () => {
+    for (const make of [() => ({ file: '/large' }), KINDS['a function'], KINDS['an async iterable']]) {
+      const simulation = simulate(1)
+      simulation.files.put('/large', pattern(MEGABYTE))
+      const bench = new ResponseBench({
+        simulation,
+        answer: () => ({ body: (make as (of: Simulation) => NonNullable<HttpResponse['body']>)(simulation) }),
+      })
+      bench.ask(GET)
+      bench.step()
+      bench.close()
+      expect(simulation.files.openCount).toBe(0)
+    }
+    const simulation = simulate(1)
+    const pair = new Int32Array(2)
+    simulation.kernel.pipe(pair)
+    const bench = new ResponseBench({ simulation, answer: () => ({ body: { pipe: pair[0] as number } }) })
+    bench.ask(GET)
+    bench.step()
+    bench.step()
+    simulation.kernel.close(pair[1] as number)
+    bench.close()
   })
 })
