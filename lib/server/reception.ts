@@ -40,6 +40,8 @@ export interface ReceptionOwner {
 
 /** Connections looked at for one that could make room. */
 const EVICTION_LOOKS_MAX = 256
+/** While a peer waits and all are busy, it is looked again for one that is not: nobody says that a request ended. */
+const EVICTION_RETRY_MS = 10
 
 export class Reception implements ListenerOwner, ConnectionBook {
   readonly admission: Admission
@@ -83,11 +85,18 @@ export class Reception implements ListenerOwner, ConnectionBook {
   room(): number {
     const { now } = this.#host
     const { admission } = this
-    const room = Math.min(admission.room(now), this.#owner.room())
+    // Turning somebody away takes no place.
+    if (this.#owner.turnsAway !== null) return Number.POSITIVE_INFINITY
+    const ownerRoom = this.#owner.room()
+    if (ownerRoom <= 0) return 0
+    const room = Math.min(admission.room(now), ownerRoom)
     if (room > 0) return room
     const restUntil = admission.roomAt(now)
     if (restUntil !== Number.POSITIVE_INFINITY) this.#owner.restUntil(restUntil)
-    else if (this.#settings.evictIdle && this.#idlest() !== null) return 1
+    else if (this.#settings.evictIdle && admission.isFull) {
+      if (this.#idlest() !== null) return 1
+      this.#owner.restUntil(now + EVICTION_RETRY_MS)
+    }
     return 0
   }
 

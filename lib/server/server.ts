@@ -102,7 +102,7 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   #priority: Priority
 
   /** Throws TypeError or RangeError naming the option and the value; opens nothing. */
-  constructor(multi: Multi<object>, options: ServerOptions<Data>, kind: ServerKind = SERVER) {
+  constructor(multi: Multi<object>, options: ServerOptions<Data> = {}, kind: ServerKind = SERVER) {
     if (!(multi instanceof Multi)) throw new TypeError(`a server needs a Multi, not ${show(multi)}`)
     if (multi.closed) throw new MultiError('BAD_HANDLE', 'a server needs a Multi, and this one is closed')
     this.multi = multi

@@ -44,8 +44,10 @@ scenario('suspended, a server leaves peers in the queue and serves those it has'
 })
 
 scenario('suspended to reject, a server turns peers away with its word, or resets them', async (bench) => {
-  const stage = Stage.start(bench, { ...lines, rejection: Buffer.from('421 later\r\n') })
+  const stage = Stage.start(bench, { ...lines, rejection: Buffer.from('421 later\r\n'), limits: { connections: 1 } })
   const { server } = stage
+  // Full as well: those who are turned away need no place.
+  const [present] = await stage.connected(1)
   server.suspend({ pending: 'reject' })
   const rejected = stage.connect()
   await stage.until(() => rejected.ended)
@@ -55,7 +57,8 @@ scenario('suspended to reject, a server turns peers away with its word, or reset
   await stage.until(() => reset.isOver)
   expect(reset.received).toBe('')
   expect(server.stats().dropped).toMatchObject({ suspended: 2 })
-  expect(stage.count('accept')).toBe(0)
+  expect(stage.count('accept')).toBe(1)
+  present?.close()
   server.resume()
   await stage.connected(1)
   await stage.stop()
