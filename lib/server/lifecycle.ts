@@ -114,6 +114,7 @@ export class Lifecycle implements ControlOwner {
     this.#pending = pending
     if (this.state !== 'suspended') this.#enter('suspended')
     this.#holdListeners(pending === 'queue')
+    this.wakeListeners()
     this.#control?.set(ControlTimer.RESUME, forMs === undefined ? NEVER : this.#host.now + forMs)
     if (clients === 'disconnect') this.#endAll(false)
     this.#tellNews()
