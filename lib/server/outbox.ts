@@ -13,6 +13,8 @@ const OUTPUT_BYTES = 64 * 1024
 const COPIED_BYTES_MAX = 16 * 1024
 /** Offsets into a piece are 32-bit integers below us. */
 const PIECE_BYTES_MAX = 2 ** 30
+/** What `Kernel.sendPieces` looks at. */
+const PIECES_PER_SEND = 64
 /** Sends of one flush, so that a fast receiver does not starve the other machines. */
 const SENDS_PER_FLUSH = 16
 /** Below it a loop writes text sooner than a call. */
@@ -171,13 +173,18 @@ export class Outbox {
 
   #flushQueue(): number {
     const machine = this.#machine
+    const { stream } = machine
     const again = -machine.host.kernel.errno.EAGAIN
     for (let sends = 0; sends < SENDS_PER_FLUSH; sends++) {
-      const sent = machine.stream.sendPieces(this.#queue as Uint8Array[], this.#first, this.#firstSent)
+      const queue = this.#queue as Uint8Array[]
+      const isAllOffered = stream.isPlain && queue.length - this.#first <= PIECES_PER_SEND
+      const sent = stream.sendPieces(queue, this.#first, this.#firstSent)
       if (sent < 0) return sent
       machine.bytesWritten += sent
       this.#advance(sent)
       if (this.#queued === 0) return 0
+      // A socket that took a part is full; layers above one take what suits them.
+      if (isAllOffered) return again
     }
     machine.markDirty()
     return again
