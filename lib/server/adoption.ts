@@ -4,7 +4,7 @@
  */
 import { isInteger, isObject } from '../base/options.ts'
 import type { Host } from '../multi/host.ts'
-import type { SocketAddress } from '../sys/kernel.ts'
+import type { Kernel, SocketAddress } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { Connection } from './connection.ts'
 import type { Reception } from './reception.ts'
@@ -35,10 +35,8 @@ export function adoptSocket(
   const { kernel } = host
   const ticket = typeof socket === 'number' ? null : socket
   const fd = ticket?.fd ?? (socket as number)
-  const known = kernel.generation(fd)
-  if (ticket !== null && known !== ticket.generation) throw systemError(kernel, -kernel.errno.ESTALE, 'adopt')
-  const generation = known > 0 ? known : kernel.adopt(fd)
-  if (generation < 0) throw systemError(kernel, generation, 'fcntl')
+  const generation = ticket === null ? ownershipOf(kernel, fd) : kernel.claim(fd, ticket.generation)
+  if (generation < 0) throw systemError(kernel, generation, ticket === null ? 'fcntl' : 'adopt')
   if (!isOpen) {
     host.closeFd(fd, generation)
     throw new ServerError('WRONG_STATE', 'adopt: the server is not started')
@@ -52,4 +50,9 @@ export function adoptSocket(
   const answer = reception.adopt(fd, generation, peer ?? ticket?.peer ?? asked, ticket?.head ?? null)
   if (typeof answer !== 'string') return answer
   throw new ServerError('REFUSED', `adopt: turned away by ${answer}`)
+}
+
+function ownershipOf(kernel: Kernel, fd: number): number {
+  const known = kernel.generation(fd)
+  return known > 0 ? known : kernel.adopt(fd)
 }

@@ -113,11 +113,6 @@ export class ByteDriver<Subject extends object> implements Driver {
     return this.#outbox.pending
   }
 
-  /** `write` answered false, and not everything is sent yet. */
-  get isFull(): boolean {
-    return this.#isFull
-  }
-
   get isPaused(): boolean {
     return this.#isPaused
   }
@@ -144,8 +139,11 @@ export class ByteDriver<Subject extends object> implements Driver {
     this.wake()
   }
 
-  /** Takes all; false when it is more than the mark now. The bytes are the caller's again. */
-  write(bytes: Uint8Array): boolean {
+  /**
+   * Takes all; false when it is more than the mark now. The bytes are the caller's again. `atOnce` sends before it
+   * returns; else the next run does, with whatever else is written until then.
+   */
+  write(bytes: Uint8Array, atOnce: boolean): boolean {
     if (this.#machine.ended || this.#failure !== null || this.#closing !== null) return false
     if (this.#finWanted) throw new MultiError('BAD_SOCKET', 'write: shutdownWrite was called before')
     const outbox = this.#outbox
@@ -154,7 +152,7 @@ export class ByteDriver<Subject extends object> implements Driver {
     }
     if (outbox.pending === 0) this.#stalledFrom = this.#machine.host.now
     this.#take(bytes)
-    if (outbox.pending > this.#settings.highWaterMark || !this.#machine.host.isInside) this.flush()
+    if (atOnce || outbox.pending > this.#settings.highWaterMark) this.flush()
     if (outbox.pending > 0) this.wake()
     this.#isFull ||= outbox.pending > this.#settings.highWaterMark
     return !this.#isFull

@@ -122,7 +122,8 @@ export abstract class ByteFace<Subject extends object> {
     if (!(content instanceof Uint8Array)) throw wrongType('bytes', 'a Uint8Array or a string', bytes)
     const driver = this[pipe]('write')
     if (driver.isOver) return false
-    return withinEngine(driver.host, 'write', () => driver.write(content))
+    const atOnce = !driver.host.isInside
+    return withinEngine(driver.host, 'write', () => driver.write(content, atOnce))
   }
 
   /** Bytes that were written and that the system has not taken. */

@@ -55,7 +55,7 @@ export class ByteReader {
     this.reads++
     if (this.#head !== null) return this.#takeHead(lengthMax)
     if (this.eof) return 0
-    const { host, stream } = this.#machine
+    const { host } = this.#machine
     const { scratch } = host
     const received = this.#machine.recv(scratch.id, 0, Math.min(lengthMax, scratch.bytes.length))
     if (received > 0) return scratch.bytes.subarray(0, received)
@@ -64,7 +64,6 @@ export class ByteReader {
       return 0
     }
     if (received !== -host.kernel.errno.EAGAIN) this.#fail(received)
-    else if (stream.failure !== null) this.failure = stream.failure
     return WOULD_BLOCK
   }
 

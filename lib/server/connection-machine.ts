@@ -101,6 +101,11 @@ export class ConnectionMachine implements Machine {
     return this.#state === State.SETTING_UP
   }
 
+  /** Layers are being put on the stream, and bytes may have been read for them. */
+  get hasSetup(): boolean {
+    return this.#setup !== null
+  }
+
   get ended(): boolean {
     return this.#state === State.ENDED
   }

@@ -9,6 +9,7 @@ import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { settlementDesk } from '../multi/settlement.ts'
 import type { PeerCredentials, SocketAddress } from '../sys/kernel.ts'
+import { systemError } from '../sys/system-error.ts'
 import { type ByteCallback, ByteDriver, type ByteSettings } from './byte-driver.ts'
 import { ByteFace, pipe } from './byte-face.ts'
 import type { CloseReason } from './close-reason.ts'
@@ -204,19 +205,19 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   }
 
   /**
-   * Hands the socket to another owner: the ticket is good for one `adopt`. Nothing of the protocol moves along but the
-   * bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and while written bytes wait.
+   * Hands the socket to another owner: the ticket is good for one `adopt`, in this thread or in another. Nothing of the
+   * protocol moves along but the bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and while written bytes wait.
    */
   detach(): SocketTicket {
     const machine = this.#machine
     const { stream, host } = machine
     const bytes = this.#bytesFor('detach')
     if (this.#isOver) throw new MultiError('BAD_SOCKET', 'detach: this connection is closed')
+    if (machine.hasSetup) throw new MultiError('BAD_SOCKET', 'detach: this connection is still being set up')
     const replay = stream.top instanceof ReplayFilter ? stream.top : null
     if (replay === null && !stream.isPlain)
       throw new MultiError('BAD_SOCKET', 'detach: the state of TLS cannot be moved')
     const { fd, peer, local } = stream
-    const { generation } = stream.socket
     return withinEngine(host, 'detach', () => {
       bytes.flush()
       if (bytes.writableLength > 0) {
@@ -224,6 +225,11 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
       }
       const head = joined(bytes.reader.head, replay?.head ?? null)
       machine.release()
+      const generation = host.kernel.offer(fd)
+      if (generation < 0) {
+        host.kernel.close(fd)
+        throw systemError(host.kernel, generation, 'detach')
+      }
       return { fd, generation, peer: this.#found?.peer ?? peer, local: this.#found?.local ?? local, head }
     })
   }

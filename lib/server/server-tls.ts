@@ -35,8 +35,8 @@ type SharedOptions = Pick<
 /** Of one certificate: what `sni` may choose. */
 export interface TlsContextChoice extends SharedOptions {
   /**
-   * 'request': a client may show a certificate, and one that is not trusted is let in; see `connection.tls`.
-   * 'require': only clients whose certificate is trusted. Both need `ca`. Default 'none'.
+   * 'request': a client may come without a certificate; `connection.tls` tells. 'require': it may not. A certificate
+   * that is not trusted is refused in both cases. Both need `ca`. Default 'none'.
    */
   readonly clientCertificate?: 'none' | 'request' | 'require'
   /** Protocols to agree on (ALPN), best first. */

@@ -38,7 +38,7 @@ class Waiter<T> implements Settleable {
   }
 }
 
-type Bytes = Pick<ByteDriver<object>, 'host' | 'isOver' | 'reader' | 'view' | 'write' | 'heed' | 'isFull'>
+type Bytes = Pick<ByteDriver<object>, 'host' | 'isOver' | 'reader' | 'view' | 'write' | 'heed'>
 
 export class StreamSession implements ByteSession {
   readonly #bytes: Bytes
@@ -77,8 +77,9 @@ export class StreamSession implements ByteSession {
       writer.fail(this.#desk, this.#error ?? new Error('send: the connection is closed'))
       return writer.promise
     }
+    const atOnce = !this.#bytes.host.isInside
     withinEngine(this.#bytes.host, 'send', () => {
-      if (this.#bytes.write(bytes)) writer.succeed(this.#desk, undefined)
+      if (this.#bytes.write(bytes, atOnce)) writer.succeed(this.#desk, undefined)
       else this.#writers.push(writer)
     })
     return writer.promise

@@ -6,7 +6,7 @@ import type { SocketAddress } from '../sys/kernel.ts'
 
 export interface SocketTicket {
   readonly fd: number
-  /** So that a descriptor which was closed and used again is not taken for this one. */
+  /** Names the descriptor while it is on its way; it is claimed once, in this thread or in another. */
   readonly generation: number
   /** null when nobody knows it any more. */
   readonly peer: SocketAddress | null

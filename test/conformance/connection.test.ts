@@ -4,6 +4,7 @@ import {
   type Connection,
   Listener,
   type Multi,
+  Server,
   type SocketTicket,
   WOULD_BLOCK,
 } from '../../lib/index.ts'
@@ -331,9 +332,8 @@ scenario('closed inside any of its callbacks, a connection is gone', async (benc
 })
 
 function connectionClose(bench: Bench, ticket: SocketTicket): void {
-  const { simulation } = bench
-  if (simulation !== null) simulation.kernel.close(ticket.fd, ticket.generation)
-  else realKernel.close(ticket.fd, ticket.generation)
+  const kernel = bench.simulation?.kernel ?? realKernel
+  kernel.close(ticket.fd, kernel.claim(ticket.fd, ticket.generation))
 }
 
 scenario('a callback that throws resets its connection and no other', async (bench) => {
@@ -403,6 +403,53 @@ scenario('a detached connection lives on where it is adopted, with the bytes tha
   connectionClose(bench, ticket)
   await stage.until(() => client.isOver)
   await stage.finish()
+})
+
+scenario('what is written outside of callbacks leaves at once', async (bench) => {
+  const stage = new Stage(bench, () => {})
+  const client = stage.connect()
+  await stage.until(() => stage.connections[0]?.open === true)
+  expect(stage.connection.write('now')).toBe(true)
+  expect(stage.connection.writableLength).toBe(0)
+  await stage.until(() => client.received === 'now')
+  stage.connection.close()
+  expect(stage.connection.state).toBe('closing')
+  await stage.until(() => client.ended)
+  await stage.finish()
+})
+
+scenario('a server adopts a detached connection, and reads the bytes that were put back', async (bench) => {
+  const tickets: SocketTicket[] = []
+  const stage = new Stage(bench, (connection) => {
+    connection.onData = (one, chunk) => {
+      one.unread(chunk)
+      tickets.push(one.detach())
+    }
+  })
+  const server = new Server(stage.multi, {
+    strategy: {
+      callback: (one) => {
+        const chunk = one.readView()
+        if (typeof chunk !== 'number') one.write(chunk)
+      },
+    },
+  })
+  server.start()
+  const client = stage.connect()
+  client.write('head')
+  await stage.until(() => tickets.length === 1)
+  const adopted = server.adopt(tickets[0] as SocketTicket)
+  await stage.until(() => client.received === 'head')
+  client.write(' and tail')
+  await stage.until(() => client.received === 'head and tail')
+  expect(adopted.peer).toEqual(stage.connection.peer)
+  expect(() => server.adopt(tickets[0] as SocketTicket)).toThrow()
+  adopted.abort()
+  await stage.until(() => client.isOver)
+  await stage.finish()
+  const stopped = server.stop()
+  await stage.until(() => !server.active)
+  await stopped
 })
 
 scenario('what is corked leaves in one piece', async (bench) => {

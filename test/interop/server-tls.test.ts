@@ -206,6 +206,7 @@ describeWithPeers(['openssl'], () => {
       await withStage({ ...TLS, ca, clientCertificate: 'request' }, async (stage) => {
         expect((await stage.openssl(shows('client'))).output).toContain('true CN=a client')
         expect((await stage.openssl([version])).output).toContain('false')
+        expect((await stage.openssl(shows('stranger'))).output).toMatch(/alert unknown ca/i)
       })
     })
 
@@ -246,6 +247,20 @@ describeWithPeers(['openssl'], () => {
         },
         { timeouts: { handshakeMs: 60 } },
       )
+    })
+
+    it('keeps its keys: a connection cannot be detached', async () => {
+      const thrown: string[] = []
+      const onConnect = (connection: Connection): void => {
+        try {
+          connection.detach()
+        } catch (error) {
+          thrown.push(String(error))
+        }
+        connection.close()
+      }
+      await withStage(TLS, async (stage) => void (await stage.openssl(['-quiet'], '', /never/)), { onConnect })
+      expect(thrown).toEqual([expect.stringMatching(/the state of TLS cannot be moved/)])
     })
 
     it('sends all before it closes', async () => {

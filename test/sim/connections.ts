@@ -201,7 +201,7 @@ function meddle(simulation: Simulation, random: Random, connection: Connection):
     } else if (deed === 'detach') {
       if (connection.writableLength > 0) return connection.close()
       const { fd, generation } = connection.detach()
-      simulation.kernel.close(fd, generation)
+      simulation.kernel.close(fd, simulation.kernel.claim(fd, generation))
     } else connection[deed]()
   }
   if (random.chance(0.3)) act()
