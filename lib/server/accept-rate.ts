@@ -9,12 +9,15 @@ export interface Rate {
   readonly burst: number
 }
 
+/** Sums of fractions are never exact: what is due so soon is due. */
+const ROUNDING_MS = 0.001
+
 export class AcceptRate {
   #fullAt = Number.NEGATIVE_INFINITY
 
   /** Takes one when there is one. */
   take(rate: Rate, now: number): boolean {
-    if (this.nextAt(rate) > now) return false
+    if (this.nextAt(rate) > now + ROUNDING_MS) return false
     this.#fullAt = Math.max(this.#fullAt, now) + rate.minIntervalMs
     return true
   }
@@ -27,6 +30,6 @@ export class AcceptRate {
   /** How many could be taken now. */
   available(rate: Rate, now: number): number {
     const owed = Math.max(this.#fullAt - now, 0)
-    return Math.max(Math.floor(rate.burst - owed / rate.minIntervalMs), this.nextAt(rate) <= now ? 1 : 0)
+    return Math.max(Math.floor(rate.burst - (owed - ROUNDING_MS) / rate.minIntervalMs), 0)
   }
 }

@@ -6,6 +6,7 @@
 import { SocketFilter } from '../connection/socket-filter.ts'
 import { ByteStream } from '../connection/stream.ts'
 import type { Facility, Host } from '../multi/host.ts'
+import { Interest } from '../sys/readiness.ts'
 import type { CloseReason } from './close-reason.ts'
 import { ConnectionMachine, type ConnectionOwner } from './connection-machine.ts'
 import type { Driver } from './driver.ts'
@@ -21,11 +22,12 @@ const lingering: Facility<Lingering> = { create: () => new Lingering() }
 
 class RejectedPeer implements ConnectionOwner, Driver {
   readonly dormant: boolean = false
-  readonly deadline: number = Number.POSITIVE_INFINITY
+  deadline: number = Number.POSITIVE_INFINITY
   readonly lingerMs: number = LINGER_MS
   readonly #lingering: Lingering
   readonly #bytes: Uint8Array
   #machine: ConnectionMachine | null = null
+  #sent = 0
 
   constructor(lingerers: Lingering, bytes: Uint8Array) {
     this.#lingering = lingerers
@@ -39,17 +41,22 @@ class RejectedPeer implements ConnectionOwner, Driver {
 
   open(_now: number): void {}
 
-  /** A fresh socket has room for the little that it is; what does not fit is not worth waiting for. */
-  run(_now: number, _readiness: number): void {
-    this.#machine?.stream.sendBytes(this.#bytes, 0, this.#bytes.length)
-    this.#machine?.finish('policy', true)
+  run(now: number, _readiness: number): void {
+    const machine = this.#machine as ConnectionMachine
+    if (this.deadline === Number.POSITIVE_INFINITY) this.deadline = now + LINGER_MS
+    const sent = machine.stream.sendBytes(this.#bytes, this.#sent, this.#bytes.length - this.#sent)
+    if (sent > 0) this.#sent += sent
+    const mustWait = sent >= 0 || sent === -machine.host.kernel.errno.EAGAIN
+    if (!mustWait || this.#sent === this.#bytes.length) machine.finish('policy', true)
   }
 
   wants(): number {
-    return 0
+    return Interest.WRITABLE
   }
 
-  expired(_now: number): void {}
+  expired(_now: number): void {
+    this.#machine?.fail('policy', null)
+  }
 
   drain(_now: number): void {}
 

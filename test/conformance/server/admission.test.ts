@@ -237,3 +237,64 @@ scenario(
   },
   { on: 'simulated' },
 )
+
+scenario(
+  'behind a proxy it is the client that is admitted, counted and turned away',
+  async (bench) => {
+    const asked: string[] = []
+    const drops: Drop[] = []
+    const stage = Stage.start(bench, {
+      ...echo,
+      proxyProtocol: { from: ['127.0.0.1'] },
+      rejection: Buffer.from('421 enough\r\n'),
+      limits: { perPrefix: 4 },
+      policy: (peer) => {
+        asked.push(peer.address)
+        return peer.address !== '203.0.113.66'
+      },
+      onDrop: (drop) => drops.push(drop),
+    })
+    const { server } = stage
+    const from = async (address: string, text: string): Promise<ReturnType<typeof stage.connect>> => {
+      const client = stage.connect()
+      client.write(`PROXY TCP4 ${address} 192.0.2.1 1234 80\r\n${text}`)
+      await stage.until(() => client.isOver || client.received === text)
+      return client
+    }
+    await from('203.0.113.7', 'hello')
+    expect(asked).toEqual(['127.0.0.1', '203.0.113.7'])
+    expect(stage.connections[0]?.peer?.address).toBe('203.0.113.7')
+    expect(stage.connections[0]?.rawPeer?.address).toBe('127.0.0.1')
+    const refused = await from('203.0.113.66', 'hello')
+    expect(refused.received).toBe('421 enough\r\n')
+    refused.close()
+    await stage.until(() => drops.length === 1)
+    expect(drops).toMatchObject([{ reason: 'policy', peer: { address: '203.0.113.66' } }])
+    server.throttle({ perPrefix: 1 })
+    const second = await from('203.0.113.7', 'hello')
+    expect(second.received).toBe('421 enough\r\n')
+    second.close()
+    await stage.until(() => drops.length === 2)
+    expect(drops[1]).toMatchObject({ reason: 'address', peer: { address: '203.0.113.7' } })
+    // The proxy itself is counted for as long as nobody knows for whom it speaks.
+    await from('203.0.113.8', 'hello')
+    expect(server.stats()).toMatchObject({ connections: 2, accepted: 4, ended: { policy: 2 } })
+    await stage.stop()
+  },
+  { calm: true },
+)
+
+scenario('peers over a unix socket are counted by user, where a limit says so', async (bench) => {
+  const stage = Stage.start(bench, {
+    ...echo,
+    listen: { path: `\0admission-${process.pid}` },
+    limits: { perPrefix: 1 },
+  })
+  const [first] = await stage.connected(1)
+  const second = stage.connect()
+  await stage.until(() => second.isOver && stage.count('drop address') === 1)
+  first?.close()
+  await stage.until(() => stage.count('disconnect') === 1)
+  await stage.connected(1)
+  await stage.stop()
+})

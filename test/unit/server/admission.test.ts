@@ -50,6 +50,18 @@ describe('a rate', () => {
     expect([rate.take(limit, 10), rate.take(limit, 10)]).toEqual([true, false])
     expect(rate.available(limit, 1000)).toBe(3)
   })
+
+  it('keeps to its burst at any time, whatever is lost to rounding', () => {
+    for (let now = 0.1; now < 1e9; now *= 1.37) {
+      const rate = new AcceptRate()
+      const limit = { minIntervalMs: 1e5 / 3, burst: 4 }
+      expect(rate.available(limit, now)).toBe(4)
+      expect(
+        [1, 2, 3, 4, 5].map(() => rate.take(limit, now)),
+        String(now),
+      ).toEqual([true, true, true, true, false])
+    }
+  })
 })
 
 describe('admission', () => {
