@@ -183,6 +183,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   extend(milliseconds: number): void {
     isDuration('milliseconds', milliseconds)
     const { driver, host } = this.#machine
+    if (this.#isOver) return
     withinEngine(host, 'extend', () => (driver ?? this.#bytesFor('extend')).extend?.(milliseconds, host.now))
   }
 
@@ -297,6 +298,9 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     const { driver } = this.#machine
     if (name !== null && driver !== null && driver !== this.#bytes) {
       throw new MultiError('BAD_SOCKET', `${name}: a protocol moves the bytes of this connection`)
+    }
+    if (this.#bytes === null && this.#machine.host.closed) {
+      throw new MultiError('BAD_HANDLE', `${name}: the Multi of this connection is closed`)
     }
     this.#bytes ??= new ByteDriver<Connection>(this.#machine, this, this.#book.bytes)
     return this.#bytes

@@ -490,6 +490,64 @@ scenario('a Multi that is closed closes its connections without a word', async (
   client.close()
 })
 
+scenario('after its end a connection does nothing, whatever is asked', async (bench) => {
+  const stage = new Stage(bench, echoBack)
+  const idle = stage.connect()
+  await stage.until(() => stage.connections.length > 0 && stage.connection.open)
+  const connection = stage.connections[stage.connections.length - 1] as Connection
+  connection.abort()
+  const askEverything = async (): Promise<void> => {
+    for (const verb of ['pause', 'resume', 'cork', 'uncork', 'shutdownWrite', 'close', 'abort'] as const) {
+      expect(connection[verb]()).toBe(undefined)
+    }
+    connection.extend(10)
+    connection.idleTimeoutMs = 5
+    connection.onData = null
+    connection.onEnd = () => {}
+    connection.unread(Buffer.from('x'))
+    connection.name = 'gone'
+    expect(connection.write('x')).toBe(false)
+    expect(connection.read(new Uint8Array(1))).toBe(0)
+    expect([connection.fd, connection.state, connection.tls, connection.peerCredentials]).toEqual([
+      -1,
+      'closed',
+      null,
+      null,
+    ])
+    expect(connection.signal.aborted).toBe(true)
+    expect(await connection.receive()).toBe(null)
+    await expect(connection.send('x')).rejects.toThrow(/closed/)
+  }
+  await askEverything()
+  idle.close()
+  await stage.finish()
+  stage.multi.close()
+  await askEverything()
+})
+
+scenario('at rest, paused and unheeded, a connection makes no system call', async (bench) => {
+  const { simulation } = bench
+  // A badly behaved loop reports what is not so.
+  if (simulation === null || bench.driver.includes('badly')) return
+  const stage = new Stage(bench, (connection) => {
+    connection.idleTimeoutMs = 0
+    if (stage.connections.length === 1) connection.pause()
+    connection.onReadable = () => {}
+  })
+  const clients = [stage.connect(), stage.connect(), stage.connect()]
+  for (const client of clients.slice(0, 2)) client.write('unheeded')
+  await stage.until(() => stage.connections.length === 3)
+  await bench.pass(stage.multi, 500)
+  const calls = simulation.kernel.progress
+  const before = simulation.world.trace.length
+  await bench.pass(stage.multi, 5_000)
+  const after = simulation.world.trace.slice(before).filter((line) => !/ wait /.test(line))
+  expect(after).toEqual([])
+  expect(simulation.kernel.progress).toBe(calls)
+  for (const connection of stage.connections) connection.abort()
+  await stage.finish()
+})
+
 scenario('wrong arguments name themselves', async (bench) => {
   const stage = new Stage(bench, () => {})
   stage.connect()
