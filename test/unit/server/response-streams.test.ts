@@ -573,7 +573,8 @@ describe('whatever fails', () => {
   const KINDS: Record<string, (simulation: Simulation) => NonNullable<HttpResponse['body']>> = {
     'a file': () => ({ file: '/large' }),
     'several buffers': () => [pattern(30_000), pattern(30_000)],
-    'a function': () => (position, max) => (position < 60_000 ? pattern(60_000).subarray(position, position + max) : null),
+    'a function': () => (position, max) =>
+      position < 60_000 ? pattern(60_000).subarray(position, position + max) : null,
     'an async iterable': async function* () {
       for (let i = 0; i < 4; i++) yield pattern(20_000)
     },
@@ -583,7 +584,7 @@ describe('whatever fails', () => {
       kernel.close(pair[1] as number)
       return { pipe: pair[0] as number }
     },
-  } // biome-ignore format: short
+  }
 
   it.each(Object.entries(KINDS))('leaves nothing of %s open, whichever call it was', async (_name, body) => {
     for (let n = 1; n < 200; n++) {
