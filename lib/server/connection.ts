@@ -52,7 +52,7 @@ export function machineOf(connection: Connection): ConnectionMachine {
   return machineWithin(connection)
 }
 
-/** The driver that gives its bytes to the program, made on first use; also after another protocol, with `takeOver`. */
+/** The driver that gives its bytes to the program, made on first use. After another protocol: `bytesAfter`. */
 export function bytesOf(connection: Connection): ByteDriver<Connection> {
   return bytesWithin(connection)
 }
@@ -207,7 +207,8 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
 
   /**
    * Hands the socket to another owner: the ticket is good for one `adopt`, in this thread or in another. Nothing of the
-   * protocol moves along but the bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and while written bytes wait.
+   * protocol moves along but the bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and while
+   * written bytes wait.
    */
   detach(): SocketTicket {
     const machine = this.#machine
@@ -261,11 +262,10 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     this.#found = result
   }
 
-  /** @internal After another protocol: the bytes go to the program from now on, those that were read already first. */
-  takeOver(head: Uint8Array | null, onOpen: ByteCallback<Connection> | null): void {
-    const bytes = new ByteDriver<Connection>(this.#machine, this, this.#book.bytes, head).begin(onOpen)
-    this.#bytes = bytes
-    this.#machine.hand(bytes)
+  /** @internal After another protocol: the driver of bytes, of which those that were read already come first. */
+  bytesAfter(head: Uint8Array | null, onOpen: ByteCallback<Connection> | null): ByteDriver<Connection> {
+    this.#bytes = new ByteDriver<Connection>(this.#machine, this, this.#book.bytes, head).begin(onOpen)
+    return this.#bytes
   }
 
   /** @internal */
