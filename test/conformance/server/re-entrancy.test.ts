@@ -58,6 +58,8 @@ it('the table has a row for every method', () => {
   expect(Object.keys(rows).sort()).toEqual(names.filter((name) => !OTHERS.includes(name)).sort())
 })
 
+const LOCAL_ADDRESS = { family: 4, address: '127.0.0.1', port: 0 } as const
+
 const PLACES = [
   'onAccept', 'onConnect', 'onDisconnect', 'onDrop', 'onIdle', 'onStart', 'onStop', 'onState', 'onError', 'onTimeout',
   'policy', 'callback', 'onData', 'onClose of a connection', 'closing callback', 'exclusive', 'socketFunction',
@@ -164,4 +166,36 @@ describe.each(PLACES)('inside %s', (place) => {
     // In the wrong state a verb says so; it is never refused for being called here.
     if (thrown !== null) expect(thrown).toBeInstanceOf(ServerError)
   })
+})
+
+it('a socket function that fails leaves a faulted server, which can be stopped and started again', async () => {
+  const simulation = simulate(1)
+  const loop = new HandLoop(simulation)
+  const told: string[] = []
+  const server = new Server(loop.multi, {
+    listen: LOCAL,
+    onDisconnect: (_, reason) => void told.push(reason),
+    onError: (error, { operation }) => void told.push(`${operation}: ${(error as Error).message}`),
+  })
+  server.start()
+  const first = connectClient(simulation, server.listeners[0]?.address ?? LOCAL_ADDRESS)
+  loop.pass(20)
+  loop.hooks = { onSocket: (_fd, interest) => (interest === 1 ? -1 : undefined) }
+  const second = connectClient(simulation, server.listeners[0]?.address ?? LOCAL_ADDRESS)
+  loop.pass(20)
+  loop.hooks = {}
+  expect(server.state).toBe('faulted')
+  expect(told.filter((text) => text === 'aborted')).toHaveLength(2)
+  expect(told.filter((text) => text.startsWith('multi: '))).toHaveLength(1)
+  const stopped = server.stop()
+  expect(server.state).toBe('stopped')
+  expect(await stopped).toMatchObject({ cut: 0 })
+  server.start()
+  const third = connectClient(simulation, server.listeners[0]?.address ?? LOCAL_ADDRESS)
+  loop.pass(20)
+  expect(server.stats()).toMatchObject({ connections: 1, accepted: 3 })
+  for (const client of [first, second, third]) client.close()
+  await server.stop()
+  loop.multi.close()
+  simulation.assertQuiescent()
 })
