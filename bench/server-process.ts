@@ -1,5 +1,6 @@
 /**
- * A server under measurement: a process of its own that prints "listening PORT" and serves until it is told to end. What it cost is asked of the operating system: its CPU time and the memory that it holds.
+ * A server under measurement: a process of its own that prints "listening PORT" and serves until it is told to end.
+ * What it cost is asked of the operating system: its CPU time and the memory that it holds.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

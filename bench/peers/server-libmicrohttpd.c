@@ -1,5 +1,6 @@
-/* A server of libmicrohttpd that answers every request with the same 13 bytes: `server-libmicrohttpd [threads]` prints
- * "listening PORT" and serves until its standard input ends. One thread polls and serves with epoll; more are a pool. */
+/* A server of libmicrohttpd that answers every request with the same 13 bytes:
+ * `server-libmicrohttpd [threads]` prints "listening PORT" and serves until its standard input
+ * ends. One thread polls and serves with epoll; more are a pool. */
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,9 @@
 static const char body[] = "Hello, world!";
 static struct MHD_Response *response;
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *upload, size_t *upload_size, void **request_context) {
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_size, void **request_context) {
   static int seen;
   (void)context, (void)url, (void)method, (void)version, (void)upload;
   /* The first call of a request tells the head only; without a body the second may answer. */
@@ -30,12 +32,13 @@ int main(int count, char **parameters) {
   response = MHD_create_response_from_buffer(sizeof body - 1, (void *)body, MHD_RESPMEM_PERSISTENT);
   MHD_add_response_header(response, "Content-Type", "text/plain");
   struct MHD_OptionItem pool[] = {
-      {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_TIMEOUT, threads > 1 ? threads : 60, NULL},
+      {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_CONNECTION_TIMEOUT,
+       threads > 1 ? threads : 60, NULL},
       {MHD_OPTION_END, 0, NULL},
   };
   struct MHD_Daemon *daemon =
-      MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, NULL, MHD_OPTION_CONNECTION_LIMIT,
-                       20000u, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+      MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, NULL,
+                       MHD_OPTION_CONNECTION_LIMIT, 20000u, MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
   if (daemon == NULL) {
     fprintf(stderr, "the daemon does not start\n");
     return 1;

@@ -1,11 +1,11 @@
 /** Our HttpServer that says hello: `node sockmux.js own|node` in a loop of its own, or in Node's. */
-import { attachToNodeLoop, HttpServer, Multi, runPollLoop } from '../../lib/index.ts'
+import { attachToNodeLoop, HttpServer, Multi, prepareResponse, runPollLoop } from '../../lib/index.ts'
 
 /** Turns of the loop between two looks at whether the parent lives. */
 const TURNS_PER_LOOK = 1000
 
 const multi = new Multi()
-const hello = { status: 200, headers: { 'content-type': 'text/plain' }, body: 'Hello, world!' }
+const hello = prepareResponse({ status: 200, headers: { 'content-type': 'text/plain' }, body: 'Hello, world!' })
 const server = new HttpServer(multi, {
   listen: [{ host: '127.0.0.1', port: 0 }],
   limits: { connections: 20_000 },

@@ -1,7 +1,7 @@
 /**
  * What a user does with a WebSocket connection, of a transfer or of a server: send, ping, close; with connectOnly also
- * receive. Legal inside callbacks and outside; nothing waits. In a callback, effects follow once the stack unwinds. With
- * connectOnly there is no callback and no timer: calls act at once, and whoever wants to wait watches
+ * receive. Legal inside callbacks and outside; nothing waits. In a callback, effects follow once the stack unwinds.
+ * With connectOnly there is no callback and no timer: calls act at once, and whoever wants to wait watches
  * `info.activeSocket`.
  */
 import { MultiError, TransferError } from '../base/errors.ts'

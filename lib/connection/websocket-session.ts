@@ -1,7 +1,7 @@
 /**
- * One WebSocket connection of either role: connecting → open → closing → closed. A machine runs it, or `receive` does on
- * the user's call. It ends when both close frames went over and the stream ended (a client waits for the server to end
- * it, RFC 6455 §7.1.1), or the deadline for that came. Nothing is told after the peer's close frame.
+ * One WebSocket connection of either role: connecting → open → closing → closed. A machine runs it, or `receive` does
+ * on the user's call. It ends when both close frames went over and the stream ended (a client waits for the server to
+ * end it, RFC 6455 §7.1.1), or the deadline for that came. Nothing is told after the peer's close frame.
  */
 import type { TransferCodeName } from '../base/errors.ts'
 import type { Host } from '../multi/host.ts'

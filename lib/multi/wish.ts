@@ -1,6 +1,6 @@
 /**
- * What one machine waits for: descriptors, each with an interest. Nearly always one, which costs no array; the places of
- * others are written over and never given up, so that asking a machine again and again allocates nothing.
+ * What one machine waits for: descriptors, each with an interest. Nearly always one, which costs no array; the places
+ * of others are written over and never given up, so that asking a machine again and again allocates nothing.
  */
 import { Interest } from '../sys/readiness.ts'
 import type { InterestSet } from './machine.ts'

@@ -1,6 +1,6 @@
 /**
- * The arithmetic of Digest (RFC 7616 §3.4), for both sides: what a client answers to a nonce, and what a server expects.
- * Text that stood on the wire is Latin-1; names and passwords that a program gives are UTF-8, by bytes.
+ * The arithmetic of Digest (RFC 7616 §3.4), for both sides: what a client answers to a nonce, and what a server
+ * expects. Text that stood on the wire is Latin-1; names and passwords that a program gives are UTF-8, by bytes.
  */
 import { createHash } from 'node:crypto'
 
@@ -25,7 +25,7 @@ export interface DigestExchange {
 }
 
 /** Of text that stands on the wire. */
-export function digestText(hash: string, latin1: string): string {
+function digestText(hash: string, latin1: string): string {
   return createHash(hash).update(latin1, 'latin1').digest('hex')
 }
 

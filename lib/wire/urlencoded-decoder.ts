@@ -1,6 +1,6 @@
 /**
- * application/x-www-form-urlencoded (WHATWG URL §5) out of any cuts, told as parts: a name, its value in pieces, an end.
- * '+' is a space, %XX a byte, and whatever is not an escape stands for itself. Names are bounded; values are the
+ * application/x-www-form-urlencoded (WHATWG URL §5) out of any cuts, told as parts: a name, its value in pieces, an
+ * end. '+' is a space, %XX a byte, and whatever is not an escape stands for itself. Names are bounded; values are the
  * caller's to bound.
  */
 import { type FormDecoder, FormEvent } from './form-event.ts'

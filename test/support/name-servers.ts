@@ -1,7 +1,7 @@
 /**
  * A network of its own for a client that resolves names, since getaddrinfo reads nothing but /etc/resolv.conf: private
- * namespaces with a loopback device, a resolv.conf that names dnsmasq, dnsmasq, what it forwards to, an HTTP server. All
- * of it ends with the client.
+ * namespaces with a loopback device, a resolv.conf that names dnsmasq, dnsmasq, what it forwards to, an HTTP server.
+ * All of it ends with the client.
  */
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'

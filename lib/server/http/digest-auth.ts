@@ -1,7 +1,7 @@
 /**
- * Digest (RFC 7616) of the server's side: MD5, SHA-256 and SHA-512-256, each also as -sess, qop auth. Nonces carry their
- * time and a proof that they are ours, so nothing is kept for those that are never used; of the used ones the counters
- * are kept, as many as the table holds, and what was pushed out of it is stale, never good again.
+ * Digest (RFC 7616) of the server's side: MD5, SHA-256 and SHA-512-256, each also as -sess, qop auth. Nonces carry
+ * their time and a proof that they are ours, so nothing is kept for those that are never used; of the used ones the
+ * counters are kept, as many as the table holds, and what was pushed out of it is stale, never good again.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Check, checkOptions, isDuration, isFunction, isInteger, wrongType } from '../../base/options.ts'

@@ -1,7 +1,7 @@
 /**
  * The form in a request's body, urlencoded or multipart: part by part as it arrives (`formParts`), or collected within
- * limits (`collectForm`). A form that is broken is an HttpError 400, one that is too large 413, a body that is none 415.
- * The peer is held back while nobody asks for the next piece.
+ * limits (`collectForm`). A form that is broken is an HttpError 400, one that is too large 413, a body that is none
+ * 415. The peer is held back while nobody asks for the next piece.
  */
 import { checkOptions, isInteger } from '../../base/options.ts'
 import { type FormDecoder, FormEvent } from '../../wire/form-event.ts'

@@ -1,7 +1,7 @@
 /**
  * Which handler answers a path: the longest prefix wins, as in cprops' services. A prefix ends at a '/' or where the
- * path ends, so '/api' covers '/api', '/api/' and '/api/users', and not '/apiary'. Paths are compared as they were sent,
- * without the query. Routes may come and go at any time; a request keeps the handler that it was given.
+ * path ends, so '/api' covers '/api', '/api/' and '/api/users', and not '/apiary'. Paths are compared as they were
+ * sent, without the query. Routes may come and go at any time; a request keeps the handler that it was given.
  */
 import { isFunction, wrongRange, wrongType } from '../../base/options.ts'
 import type { HttpHandler } from './http-options.ts'

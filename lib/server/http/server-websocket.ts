@@ -1,6 +1,6 @@
 /**
- * One WebSocket of a server, as its program holds it. Verbs are legal inside callbacks and outside; nothing waits. After
- * the end they do nothing, and `send` takes nothing.
+ * One WebSocket of a server, as its program holds it. Verbs are legal inside callbacks and outside; nothing waits.
+ * After the end they do nothing, and `send` takes nothing.
  */
 import { WebSocketHandle, type WebSocketSendOptions } from '../../connection/websocket-handle.ts'
 import type { WebSocketSession, WebSocketState } from '../../connection/websocket-session.ts'

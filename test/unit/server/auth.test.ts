@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { DigestSession, readDigestChallenge } from '../../../lib/client/digest.ts'
 import type { Authenticator, AuthRequest, AuthVerdict } from '../../../lib/server/http/authenticator.ts'
-import { BasicAuth } from '../../../lib/server/http/basic-auth.ts'
-import { DigestAuth, type DigestAuthOptions } from '../../../lib/server/http/digest-auth.ts'
+import { BasicAuth, type BasicAuthOptions } from '../../../lib/server/http/basic-auth.ts'
+import { DigestAuth, type DigestAuthOptions, type NonceBinding } from '../../../lib/server/http/digest-auth.ts'
 import { Family } from '../../../lib/sys/kernel.ts'
 import { parseAuthChallenges } from '../../../lib/wire/auth-challenge.ts'
 import { digestKey } from '../../../lib/wire/digest-proof.ts'
@@ -46,8 +46,7 @@ describe('BasicAuth', () => {
 
   it('refuses options that cannot work', () => {
     expect(() => new BasicAuth({ realm: 'a\r\nb', verify: () => true })).toThrow(/realm/)
-    // @ts-expect-error An option is missing.
-    expect(() => new BasicAuth({ realm: 'a' })).toThrow(/verify/)
+    expect(() => new BasicAuth({ realm: 'a' } as BasicAuthOptions)).toThrow(/verify/)
   })
 })
 
@@ -216,7 +215,6 @@ describe('DigestAuth', () => {
     expect(() => new DigestAuth({ realm: 'r', password, algorithms: [] })).toThrow(/algorithms/)
     expect(() => new DigestAuth({ realm: 'r', password, noncesMax: 0 })).toThrow(/noncesMax/)
     expect(() => new DigestAuth({ realm: 'r', password, secret: new Uint8Array(3) })).toThrow(/secret/)
-    // @ts-expect-error Not a binding.
-    expect(() => new DigestAuth({ realm: 'r', password, bind: 'ip' })).toThrow(/bind/)
+    expect(() => new DigestAuth({ realm: 'r', password, bind: 'ip' as NonceBinding })).toThrow(/bind/)
   })
 })
