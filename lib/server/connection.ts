@@ -206,9 +206,9 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   }
 
   /**
-   * Hands the socket to another owner: the ticket is good for one `adopt`, in this thread or in another. Nothing of the
-   * protocol moves along but the bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and while
-   * written bytes wait.
+   * Hands the socket to another owner: the ticket is good for one `adopt`, in this thread or in another. Nothing of
+   * the protocol moves along but the bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and
+   * while written bytes wait.
    */
   detach(): SocketTicket {
     const machine = this.#machine

@@ -249,6 +249,19 @@ describeWithPeers(['openssl'], () => {
       )
     })
 
+    it('ends with a client that leaves in the middle of its handshake', async () => {
+      await withStage(TLS, async (stage) => {
+        const { connect } = await import('node:net')
+        for (const leave of ['destroy', 'resetAndDestroy', 'end'] as const) {
+          const socket = connect(stage.port, '127.0.0.1')
+          socket.on('error', () => {})
+          socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]), () => setTimeout(() => socket[leave](), 10))
+        }
+        await until(() => stage.ends.length === 3)
+        for (const end of stage.ends) expect(end).toMatch(/^error TLS handshake/)
+      })
+    })
+
     it('keeps its keys: a connection cannot be detached', async () => {
       const thrown: string[] = []
       const onConnect = (connection: Connection): void => {
