@@ -10,11 +10,12 @@ import type { Connection } from '../connection.ts'
 import type { ConnectionMachine } from '../connection-machine.ts'
 import { Outbox } from '../outbox.ts'
 import type { IdlePolicy } from '../server-control.ts'
+import type { ExchangePool } from './exchange-pool.ts'
 import { HttpError, RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
 import { abortRequest, HttpRequest, type RequestOwner } from './http-request.ts'
 import { type BodySink, type BodySource, RequestBody } from './request-body.ts'
-import type { RequestClock } from './request-clock.ts'
+import { RequestClock } from './request-clock.ts'
 import type { ReaderPool } from './request-input.ts'
 import type { HttpResponse, HttpResponseHeaders } from './response.ts'
 import { isResponse, isSuccess, notAResponse, toError } from './response-checks.ts'
@@ -30,6 +31,7 @@ export interface Departure {
 export interface HttpBook {
   readonly settings: HttpSettings
   readonly readers: ReaderPool
+  readonly exchanges: ExchangePool
   /** While the server takes leave. */
   readonly departure: Departure | null
   /** A callback threw, or an answer could not be sent. Must not throw. */
@@ -38,7 +40,6 @@ export interface HttpBook {
 
 /** Who reads for it. */
 export interface ExchangeDriver {
-  readonly clock: RequestClock
   /** The server takes leave: this answer is the last. */
   readonly isDraining: boolean
   /** Something changed, inside of a run or outside: an answer, a body that is wanted. */
@@ -55,6 +56,7 @@ export type Answer = (typeof Answer)[keyof typeof Answer]
 export class Exchange implements RequestOwner, BodySource, BodySink {
   readonly connection: Connection
   readonly outbox: Outbox
+  readonly clock: RequestClock = new RequestClock()
   request: HttpRequest | null = null
   body: RequestBody | null = null
   answer: Answer = Answer.NONE
@@ -414,7 +416,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   }
 
   #begun(status: SendStatus): void {
-    const { clock } = this.#driver
+    const { clock } = this
     clock.answeredAt = this.#machine.host.now
     clock.sentAt = clock.answeredAt
     this.answer = Answer.SENDING

@@ -16,7 +16,7 @@ import { EndReports, requestEndOf } from './end-reports.ts'
 import { Answer, Exchange, type HttpBook } from './exchange.ts'
 import { RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
-import { RequestClock } from './request-clock.ts'
+import { idleDeadline } from './request-clock.ts'
 import { RequestInput } from './request-input.ts'
 import type { Upgrade } from './upgrade.ts'
 
@@ -32,15 +32,18 @@ const Phase = { IDLE: 0, HEAD: 1, BODY: 2, WHOLE: 3 } as const
 type Phase = (typeof Phase)[keyof typeof Phase]
 
 export class HttpDriver implements Driver {
-  readonly clock: RequestClock = new RequestClock()
   isDraining = false
   readonly #machine: ConnectionMachine
   readonly #book: HttpBook
   readonly #settings: HttpSettings
   readonly #input: RequestInput
-  readonly #exchange: Exchange
+  readonly #connection: Connection
+  /** While nothing of a request is here, one that many share. */
+  #exchange: Exchange
   readonly #reports: EndReports | null
   #phase: Phase = Phase.IDLE
+  /** The connection was opened, or its last request ended. */
+  #idleSince = 0
   #requests = 0
   /** Bytes of a body that nobody wants. */
   #discarded = 0
@@ -58,7 +61,8 @@ export class HttpDriver implements Driver {
     this.#book = book
     this.#settings = book.settings
     this.#input = new RequestInput(machine, book.readers)
-    this.#exchange = new Exchange(machine, connection, book, this)
+    this.#connection = connection
+    this.#exchange = book.exchanges.resting(() => new Exchange(machine, connection, book, this))
     this.#reports = book.settings.onRequestEnd === null ? null : new EndReports(book, connection)
   }
 
@@ -73,12 +77,12 @@ export class HttpDriver implements Driver {
   }
 
   get deadline(): number {
-    const { clock } = this
+    const { clock } = this.#exchange
     const isStalled = this.#exchange.outbox.pending > 0 || this.#exchange.isBlocked
     const stall = isStalled ? clock.stallDeadline(this.#settings) : Number.POSITIVE_INFINITY
     switch (this.#phase) {
       case Phase.IDLE:
-        return isStalled ? stall : clock.idleDeadline(this.#settings, this.#requests, this.isDraining)
+        return isStalled ? stall : idleDeadline(this.#settings, this.#idleSince, this.#requests, this.isDraining)
       case Phase.HEAD:
         return Math.min(stall, clock.headDeadline(this.#settings))
       case Phase.BODY:
@@ -89,28 +93,30 @@ export class HttpDriver implements Driver {
   }
 
   open(now: number): void {
-    this.clock.idleSince = now
+    this.#idleSince = now
     // The peer spoke first, most likely.
     this.#mayHaveMore = true
   }
 
   run(now: number, readiness: number): void {
     this.#isRunning = true
-    const exchange = this.#exchange
     const isReported = (readiness & REPORTED) !== 0
-    if (exchange.outbox.pending > 0) this.#flush(now)
+    const before = this.#exchange
+    if (before.outbox.pending > 0) this.#flush(now)
     if (this.#isOurs) {
-      if (!exchange.isBlocked || isReported) exchange.run()
+      if (!before.isBlocked || isReported) before.run()
       this.#advance(now)
       if (isReported || this.#mayHaveMore || this.#machine.stream.hasPending) this.#receive(now)
     }
     this.#isRunning = false
     if (!this.#isOurs) return
     this.#input.keep()
+    const exchange = this.#exchange
     const isHeldBack = exchange.outbox.pending > PENDING_BYTES_MAX && this.#input.unread > 0
     this.#flush(now)
     // All went at once, so nothing will announce that the next request may be read.
     if (isHeldBack && this.#isOurs && exchange.outbox.pending <= PENDING_BYTES_MAX) this.#machine.markDirty()
+    if (this.#phase === Phase.IDLE && this.#isOurs) this.#exchange = this.#book.exchanges.rest(exchange)
   }
 
   wants(): number {
@@ -121,11 +127,10 @@ export class HttpDriver implements Driver {
 
   expired(now: number): void {
     const exchange = this.#exchange
-    if (exchange.outbox.pending > 0 || exchange.isBlocked) {
-      if (now >= this.clock.stallDeadline(this.#settings)) {
-        this.#machine.reset('timeout')
-        return
-      }
+    const isStalled = exchange.outbox.pending > 0 || exchange.isBlocked
+    if (isStalled && now >= exchange.clock.stallDeadline(this.#settings)) {
+      this.#machine.reset('timeout')
+      return
     }
     switch (this.#phase) {
       case Phase.IDLE:
@@ -141,7 +146,7 @@ export class HttpDriver implements Driver {
     this.isDraining = true
     if (this.#phase !== Phase.IDLE || this.#isClosing) return
     const idle = this.#book.departure?.idle ?? 'close'
-    if (idle === 'last-response' && this.#settings.drainIdleMs > 0) this.clock.idleSince = now
+    if (idle === 'last-response' && this.#settings.drainIdleMs > 0) this.#idleSince = now
     else this.#closeAfter('shutdown', idle !== 'close')
   }
 
@@ -152,10 +157,11 @@ export class HttpDriver implements Driver {
     if (request !== null) {
       const code = requestEndOf(reason, this.#phase === Phase.WHOLE)
       exchange.abort(code, error)
-      this.#reports?.tell(request, code, this.clock, this.#machine.host.now)
+      this.#reports?.tell(request, code, this.#exchange.clock, this.#machine.host.now)
     }
     exchange.close(error)
     this.#input.rest()
+    this.#book.exchanges.closed(exchange)
   }
 
   /** Something changed: goes on at once when nothing of the engine is on the stack. */
@@ -219,7 +225,7 @@ export class HttpDriver implements Driver {
         else if (received !== -host.kernel.errno.EAGAIN) this.#broken(received, 'recv')
         return
       }
-      this.clock.bodyMovedAt = now
+      this.#exchange.clock.bodyMovedAt = now
       this.#advance(now)
       if (received < host.scratch.bytes.length && !stream.hasPending) return
     }
@@ -227,12 +233,12 @@ export class HttpDriver implements Driver {
 
   /** As far as what is here goes. */
   #advance(now: number): void {
-    const exchange = this.#exchange
     for (let requests = 0; this.#machine.open; ) {
       switch (this.#phase) {
         case Phase.IDLE:
         case Phase.HEAD:
-          if (this.#isClosing || this.#input.unread === 0 || exchange.outbox.pending > PENDING_BYTES_MAX) return
+          if (this.#isClosing || this.#input.unread === 0) return
+          if (this.#exchange.outbox.pending > PENDING_BYTES_MAX) return
           if (requests++ === REQUESTS_PER_RUN) {
             this.#machine.markDirty()
             return
@@ -243,7 +249,7 @@ export class HttpDriver implements Driver {
           if (!this.#readBody(now)) return
           break
         default:
-          if (exchange.answer !== Answer.SENT || exchange.upgrade !== null) return
+          if (this.#exchange.answer !== Answer.SENT || this.#exchange.upgrade !== null) return
           this.#endRequest(now)
       }
     }
@@ -254,7 +260,11 @@ export class HttpDriver implements Driver {
     const reader = this.#input.reader as RequestReader
     if (this.#phase === Phase.IDLE) {
       this.#phase = Phase.HEAD
-      this.clock.begin(now)
+      const { exchanges } = this.#book
+      if (exchanges.isResting(this.#exchange)) {
+        this.#exchange = exchanges.made(new Exchange(this.#machine, this.#connection, this.#book, this))
+      }
+      this.#exchange.clock.begin(now)
     }
     switch (reader.nextEvent()) {
       case RequestEvent.HEAD:
@@ -271,8 +281,8 @@ export class HttpDriver implements Driver {
   #begin(reader: RequestReader, now: number): void {
     const { limits, requestLine, onDrainRequest } = this.#settings
     const exchange = this.#exchange
-    this.clock.headAt = now
-    this.clock.bodyMovedAt = now
+    this.#exchange.clock.headAt = now
+    this.#exchange.clock.bodyMovedAt = now
     this.#discarded = 0
     this.#requests++
     if (reader.target.length > limits.targetBytes) return this.#refuse(414, 'error', 'error', reader.method)
@@ -288,10 +298,10 @@ export class HttpDriver implements Driver {
   #readBody(now: number): boolean {
     const exchange = this.#exchange
     if (!this.#wantsBody) {
-      this.clock.hold(now)
+      this.#exchange.clock.hold(now)
       return false
     }
-    this.clock.goOn(now)
+    this.#exchange.clock.goOn(now)
     const reader = this.#input.reader as RequestReader
     if (exchange.answer === Answer.SENT && !exchange.keepAlive) return this.#giveUpBody()
     if (exchange.expectsContinue) {
@@ -333,7 +343,7 @@ export class HttpDriver implements Driver {
   /** It was answered, and its body is too long to read on. */
   #giveUpBody(): false {
     const exchange = this.#exchange
-    if (exchange.request !== null) this.#reports?.add(exchange.request, this.clock)
+    if (exchange.request !== null) this.#reports?.add(exchange.request, this.#exchange.clock)
     exchange.body?.fail(new RequestAbortedError('completed'))
     exchange.clear()
     this.#phase = Phase.IDLE
@@ -344,11 +354,11 @@ export class HttpDriver implements Driver {
     const exchange = this.#exchange
     const { request } = exchange
     const input = this.#input
-    if (request !== null) this.#reports?.add(request, this.clock)
+    if (request !== null) this.#reports?.add(request, this.#exchange.clock)
     const { keepAlive } = exchange
     exchange.clear()
     this.#phase = Phase.IDLE
-    this.clock.idleSince = now
+    this.#idleSince = now
     const isPeersWish = input.reader?.keepAlive === false
     if (!keepAlive) this.#closeAfter(this.isDraining ? 'shutdown' : 'done', !isPeersWish || input.unread > 0)
     else if (input.unread > 0) input.reader?.reset()
@@ -381,21 +391,21 @@ export class HttpDriver implements Driver {
     }
     const { now } = this.#machine.host
     if (answer === Answer.SENT) {
-      if (request !== null) this.#reports?.add(request, this.clock)
+      if (request !== null) this.#reports?.add(request, this.#exchange.clock)
       exchange.clear()
     } else {
       exchange.refuse(status, request?.method ?? method)
       exchange.abort(code, null)
-      if (request !== null) this.#reports?.tell(request, code, this.clock, now)
+      if (request !== null) this.#reports?.tell(request, code, this.#exchange.clock, now)
     }
     this.#phase = Phase.IDLE
     this.#closeAfter(reason, true)
   }
 
   #endOfStream(now: number): void {
-    const exchange = this.#exchange
     this.#advance(now)
     if (!this.#machine.open) return
+    const exchange = this.#exchange
     if (this.#phase === Phase.IDLE) this.#closeAfter('peer', false)
     else if (this.#phase === Phase.HEAD) this.#machine.fail('peer', null)
     else if (exchange.request !== null && this.#settings.halfClose === 'abort') this.#machine.fail('peer', null)
@@ -409,16 +419,15 @@ export class HttpDriver implements Driver {
   #flush(now: number): void {
     const exchange = this.#exchange
     const { outbox } = exchange
-    const { host } = this.#machine
     if (outbox.pending > 0) {
       const result = outbox.flush()
       const { bytesWritten } = this.#machine
       if (bytesWritten !== this.#written) {
         this.#written = bytesWritten
-        this.clock.sentAt = now
+        this.#exchange.clock.sentAt = now
       }
       if (result < 0) {
-        if (result !== -host.kernel.errno.EAGAIN) this.#broken(result, 'send')
+        if (result !== -this.#machine.host.kernel.errno.EAGAIN) this.#broken(result, 'send')
         return
       }
     }
@@ -434,7 +443,8 @@ export class HttpDriver implements Driver {
     const head = this.#input.takeRest()
     this.#input.rest()
     exchange.clear()
-    if (request !== null) this.#reports?.tell(request, 'upgraded', this.clock, now)
+    this.#book.exchanges.closed(exchange)
+    if (request !== null) this.#reports?.tell(request, 'upgraded', exchange.clock, now)
     this.#machine.hand(upgrade.takeOver(this.#machine, exchange.connection, head))
   }
 }

@@ -11,6 +11,7 @@ import { Server, type ServerKind } from '../server.ts'
 import type { ServerEvents } from '../server-events.ts'
 import type { ServerBaseOptions } from '../server-options.ts'
 import type { Departure, HttpBook } from './exchange.ts'
+import { ExchangePool } from './exchange-pool.ts'
 import { HttpDriver } from './http-driver.ts'
 import { HTTP_CHECKS, type HttpOptions, httpSettings } from './http-options.ts'
 import { ReaderPool } from './request-input.ts'
@@ -31,6 +32,7 @@ export class HttpServer<Data = unknown> extends Server<Data> {
     this.#book = {
       settings,
       readers: new ReaderPool(settings),
+      exchanges: new ExchangePool(),
       get departure(): Departure | null {
         return departure()
       },

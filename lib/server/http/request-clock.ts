@@ -7,8 +7,6 @@ import type { HttpSettings } from './http-options.ts'
 const NEVER = Number.POSITIVE_INFINITY
 
 export class RequestClock {
-  /** The connection was opened, or its last request ended. */
-  idleSince = 0
   /** First byte of the request. */
   startedAt = 0
   headAt = 0
@@ -41,13 +39,6 @@ export class RequestClock {
     this.bodyMovedAt = now
   }
 
-  /** Between two requests. */
-  idleDeadline(settings: HttpSettings, requests: number, draining: boolean): number {
-    const { firstByteMs, keepAliveMs } = settings.timeouts
-    const waits = draining ? settings.drainIdleMs : requests === 0 ? firstByteMs : keepAliveMs
-    return waits === 0 && !draining ? NEVER : this.idleSince + waits
-  }
-
   headDeadline(settings: HttpSettings): number {
     const { headersMs, requestMs } = settings.timeouts
     return Math.min(after(this.startedAt, headersMs), after(this.startedAt, requestMs))
@@ -69,6 +60,13 @@ export class RequestClock {
   stallDeadline(settings: HttpSettings): number {
     return after(this.sentAt, settings.timeouts.writeStallMs)
   }
+}
+
+/** Between two requests: the connection was opened at `since`, or its last request ended. */
+export function idleDeadline(settings: HttpSettings, since: number, requests: number, isDraining: boolean): number {
+  const { firstByteMs, keepAliveMs } = settings.timeouts
+  if (isDraining) return since + settings.drainIdleMs
+  return after(since, requests === 0 ? firstByteMs : keepAliveMs)
 }
 
 function after(since: number, milliseconds: number): number {
