@@ -134,6 +134,8 @@ export type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from 
 export { Interest, Readiness, SOCKET_TIMEOUT, WOULD_BLOCK } from './sys/readiness.ts'
 export type { Resolver, ResolverAnswer } from './sys/resolver.ts'
 export type { TlsDescription, TlsProvider } from './sys/tls.ts'
+export { Handover, type HandoverOptions, type HandoverSource, serveHandover } from './threads/handover.ts'
+export { Takeover, type TakeoverOptions, takeOver } from './threads/takeover.ts'
 export { type Message, Multi, type MultiOptions, type MultiSubject } from './typed-multi.ts'
 export { digestKey } from './wire/digest-proof.ts'
 export type { HeaderList, HeaderPairs, HeaderRecord } from './wire/http1/header-list.ts'

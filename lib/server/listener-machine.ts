@@ -8,7 +8,7 @@ import { TimerTable } from '../base/timer-table.ts'
 import type { Host } from '../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind, REPORTED } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
-import type { ErrnoName, Kernel, SocketAddress } from '../sys/kernel.ts'
+import type { ErrnoName, FileIdentity, Kernel, SocketAddress } from '../sys/kernel.ts'
 import { Interest } from '../sys/readiness.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { ListenHandle } from './listen-options.ts'
@@ -86,6 +86,11 @@ export class ListenerMachine implements Machine {
   /** -1 once closed or released. */
   get fd(): number {
     return this.#state === State.CLOSED ? -1 : this.#socket.fd
+  }
+
+  /** Of a unix socket whose file goes with it. */
+  get file(): FileIdentity | null {
+    return this.#socket.owned ? this.#socket.file : null
   }
 
   /** False while disabled, after a fatal error, and once closed; true while it waits for room. */

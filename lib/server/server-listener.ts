@@ -4,7 +4,7 @@
  */
 import { SystemError } from '../base/errors.ts'
 import type { Host } from '../multi/host.ts'
-import type { SocketAddress } from '../sys/kernel.ts'
+import type { FileIdentity, SocketAddress } from '../sys/kernel.ts'
 import type { ListenHandle, ListenSettings } from './listen-options.ts'
 import { type ListenSocket, openListenSocket } from './listen-socket.ts'
 import { type AcceptSink, ListenerMachine } from './listener-machine.ts'
@@ -53,6 +53,11 @@ export class ServerListener implements AcceptSink {
   /** -1 once closed. */
   get fd(): number {
     return this.#machine.fd
+  }
+
+  /** Of a unix socket, removed when it is closed; null where there is none, or it belongs to somebody else. */
+  get file(): FileIdentity | null {
+    return this.#machine.file
   }
 
   get enabled(): boolean {
