@@ -4,9 +4,13 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Command, ExitStatus, UsageError } from './command.ts'
 import { getCommand } from './get-command.ts'
+import { serveCommand } from './serve-command.ts'
 import { printable } from './text.ts'
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map([['get', getCommand]])
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ['get', getCommand],
+  ['serve', serveCommand],
+])
 
 export async function runCommandLine(parameters: readonly string[]): Promise<number> {
   const [name = '', ...rest] = parameters

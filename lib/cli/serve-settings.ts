@@ -1,0 +1,21 @@
+/** What `sockmux serve` was asked to do, after its options were checked. */
+import type { ListenOptions, ServerTlsOptions } from '../index.ts'
+import type { LogFormat } from './access-log.ts'
+
+export interface ServeSettings {
+  /** An absolute path without links. */
+  readonly root: string
+  readonly listing: boolean
+  /** Names that begin with a dot as well. */
+  readonly all: boolean
+  /** Links that lead out of the directory as well. */
+  readonly follow: boolean
+  readonly listen: readonly ListenOptions[]
+  readonly tls: ServerTlsOptions | null
+  /** null: the server's default. */
+  readonly maxConnections: number | null
+  /** After the first signal; 0: none. */
+  readonly graceMs: number
+  readonly log: LogFormat
+  readonly quiet: boolean
+}
