@@ -405,7 +405,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     const context = this.#context
     const { request, body } = this
     context.method = method
-    context.httpVersion = request?.httpVersion ?? '1.1'
+    context.httpVersion = this.#book.settings.http10 === null ? (request?.httpVersion ?? '1.1') : '1.0'
     context.requestHeaders = request?.headers ?? HeaderList.EMPTY
     // Whether a peer that waits for 100 sends its body now is its own choice: nobody knows what follows.
     let keepAlive = this.keepAlive && !this.expectsContinue && !this.#driver.isDraining

@@ -97,6 +97,13 @@ export interface HttpOptions {
   readonly serverName?: string
   /** Send Date; default true. */
   readonly date?: boolean
+  /** Say `Connection: keep-alive` to clients of HTTP/1.1 as well; default false. */
+  readonly keepAliveHeader?: boolean
+  /**
+   * Answers as to HTTP/1.0 whatever the client speaks ('strict': no chunks), or calls itself a server of HTTP/1.0 as
+   * well ('server'): for clients that claim more than they know. null: default.
+   */
+  readonly http10?: 'strict' | 'server' | null
   /** Called with each target as it was sent, before anything is made of it. */
   readonly requestLine?: (target: string) => void
   /** Called once for every request that a handler or driver saw. */
@@ -123,6 +130,7 @@ export interface HttpSettings {
   readonly halfClose: 'abort' | 'answer'
   readonly drainIdleMs: number
   readonly onDrainRequest: 'serve' | 503
+  readonly http10: 'strict' | 'server' | null
   readonly limits: HttpLimits
   readonly timeouts: Timeouts
 }
@@ -171,6 +179,8 @@ export const HTTP_CHECKS: Readonly<Record<keyof HttpOptions, Check>> = {
   errorBody: isFunction,
   serverName: isText,
   date: isBoolean,
+  keepAliveHeader: isBoolean,
+  http10: isOneOf(['strict', 'server', null]),
   requestLine: isFunction,
   onRequestEnd: isFunction,
   halfClose: isOneOf(['abort', 'answer']),
@@ -188,7 +198,13 @@ export function httpSettings(options: HttpOptions, timeouts: Timeouts): HttpSett
     driver: options.driver ?? null,
     discipline: options.discipline ?? DISCIPLINE_DEFAULT,
     errorBody: options.errorBody ?? plainErrorBody,
-    response: { server: options.serverName ?? null, date: options.date ?? true },
+    response: {
+      server: options.serverName ?? null,
+      date: options.date ?? true,
+      keepAliveHeader: options.keepAliveHeader ?? false,
+      isOld: options.http10 === 'server',
+    },
+    http10: options.http10 ?? null,
     requestLine: options.requestLine ?? null,
     onRequestEnd: options.onRequestEnd ?? null,
     halfClose: options.halfClose ?? 'abort',

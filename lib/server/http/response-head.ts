@@ -24,6 +24,10 @@ export interface ResponseSettings {
   readonly server: string | null
   /** Send Date. */
   readonly date: boolean
+  /** Say `Connection: keep-alive` to HTTP/1.1 as well. */
+  readonly keepAliveHeader?: boolean
+  /** Call this server one of HTTP/1.0. */
+  readonly isOld?: boolean
 }
 
 /** How the end of a body is told. */
@@ -80,12 +84,17 @@ export class HeadTools {
     const { status = 200 } = response
     checkStatus(status)
     fields.read('headers', response.headers)
-    const line = statusLine(status, response.reason)
+    const newLine = statusLine(status, response.reason)
+    const line = settings.isOld === true ? `HTTP/1.0${newLine.slice('HTTP/1.0'.length)}` : newLine
     const date = settings.date && !fields.hasDate ? this.dateLine : ''
     const server = settings.server !== null && !fields.hasServer ? `Server: ${settings.server}\r\n` : ''
     const framing = this.#frame(status, response, context, size)
     this.keepAlive = context.keepAlive && !fields.close && this.framing !== Framing.UNTIL_CLOSE
-    const connection = connectionLine(fields.connection, this.keepAlive, context.httpVersion)
+    const connection = connectionLine(
+      fields.connection,
+      this.keepAlive,
+      context.httpVersion === '1.0' || settings.keepAliveHeader === true,
+    )
     this.prefix = fields.isRepeated ? this.#encoded(line, date, server, fields.lines) : null
     if (this.prefix !== null) return `${framing}${connection}\r\n`
     return `${line}${date}${server}${fields.lines}${framing}${connection}\r\n`
@@ -206,8 +215,8 @@ export function checkStatus(status: number): void {
   }
 }
 
-function connectionLine(options: string, keepAlive: boolean, httpVersion: string): string {
-  const own = keepAlive ? (httpVersion === '1.0' ? 'keep-alive' : '') : 'close'
+function connectionLine(options: string, keepAlive: boolean, saysKeepAlive: boolean): string {
+  const own = keepAlive ? (saysKeepAlive ? 'keep-alive' : '') : 'close'
   if (options === '') return own === '' ? '' : `Connection: ${own}\r\n`
   return own === '' ? `Connection: ${options}\r\n` : `Connection: ${options}, ${own}\r\n`
 }

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { HttpRequest } from '../../../lib/index.ts'
+import type { HttpRequest, HttpServerOptions } from '../../../lib/index.ts'
 import { httpStage, lastBody, statuses } from '../../support/http-stage.ts'
 import { scenario } from '../drivers.ts'
 
@@ -102,6 +102,21 @@ scenario('keeps connections as the versions of HTTP say', async (bench) => {
   await stage.until(() => client.ended)
   expect(statuses(client.received)).toEqual([200, 200])
   await stage.close()
+})
+
+scenario('speaks as an older server when told to', async (bench) => {
+  const answer = async (options: Partial<HttpServerOptions>): Promise<string> => {
+    const stage = httpStage(bench, { ...options, handler: () => ({ body: ['a', 'b'].values() }) })
+    const client = stage.client(get('/'))
+    await stage.until(() => client.isOver || client.received.endsWith('0\r\n\r\n'))
+    const { received } = client
+    client.close()
+    await stage.close()
+    return received
+  }
+  expect(await answer({ keepAliveHeader: true })).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: keep-alive/s)
+  expect(await answer({ http10: 'strict' })).toBe('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab')
+  expect(await answer({ http10: 'server' })).toBe('HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nab')
 })
 
 scenario('answers HEAD without a body, and tells targets as they were sent', async (bench) => {
