@@ -65,6 +65,7 @@ export type { HttpHandler, HttpLimits, RequestDriver, RequestTimings } from './s
 export type { HttpRequest } from './server/http/http-request.ts'
 export { HttpServer, type HttpServerOptions } from './server/http/http-server.ts'
 export { type PreparedResponse, prepareResponse } from './server/http/prepared-response.ts'
+export { type UpgradeOptions, upgrade } from './server/http/raw-upgrade.ts'
 export type { BodySink } from './server/http/request-body.ts'
 export type {
   BodyPiece,
