@@ -105,6 +105,7 @@ const transferRows: Readonly<Record<string, Row>> = {
   clone: { inside: 'allowed', afterClose: 'allowed', call: ({ own }) => own.clone() },
   send: raw((transfer) => transfer.send(new Uint8Array(1))),
   receive: raw((transfer) => transfer.receive(new Uint8Array(1))),
+  hasPending: { inside: 'allowed', afterClose: 'allowed', call: ({ own }) => own.hasPending },
   shutdownWrite: raw((transfer) => transfer.shutdownWrite()),
   webSocket: {
     inside: 'allowed',
