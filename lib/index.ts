@@ -43,9 +43,10 @@ export { request } from './request/request.ts'
 export type { RequestOptions } from './request/request-options.ts'
 export { Response } from './request/response.ts'
 export type { BodyPieces } from './request/upload-source.ts'
-export type { Rate } from './server/accept-rate.ts'
+export type { Rate, RateMeter } from './server/accept-rate.ts'
 export type { PrefixLengths } from './server/address-prefix.ts'
 export type { DropReason, Limits, Policy, PolicyVerdict, Rejection } from './server/admission.ts'
+export type { AdmissionCounts } from './server/admission-counts.ts'
 export type { ByteCallback, CloseCallback, DataCallback } from './server/byte-driver.ts'
 export type { CloseReason } from './server/close-reason.ts'
 export { Connection } from './server/connection.ts'
@@ -136,7 +137,23 @@ export { Interest, Readiness, SOCKET_TIMEOUT, WOULD_BLOCK } from './sys/readines
 export type { Resolver, ResolverAnswer } from './sys/resolver.ts'
 export type { TlsDescription, TlsProvider } from './sys/tls.ts'
 export { Handover, type HandoverOptions, type HandoverSource, serveHandover } from './threads/handover.ts'
+export type {
+  ManagedEvents,
+  ManagedExclusiveOptions,
+  ManagedRestartOptions,
+  ManagedServerOptions,
+} from './threads/managed-options.ts'
+export { ManagedServer } from './threads/managed-server.ts'
+export type { ServerModule } from './threads/server-module.ts'
+export type { ThreadWorkerOptions } from './threads/server-thread.ts'
+export { type CountsHandle, SharedCounts } from './threads/shared-counts.ts'
 export { Takeover, type TakeoverOptions, takeOver } from './threads/takeover.ts'
+export type {
+  PriorityReport,
+  RemoteBroadcastOptions,
+  RemoteErrorContext,
+  ThreadStatus,
+} from './threads/thread-verbs.ts'
 export { type Message, Multi, type MultiOptions, type MultiSubject } from './typed-multi.ts'
 export { digestKey } from './wire/digest-proof.ts'
 export type { HeaderList, HeaderPairs, HeaderRecord } from './wire/http1/header-list.ts'

@@ -28,6 +28,8 @@ const LAYERS: Record<string, readonly string[]> = {
   server: ['base', 'wire', 'sys', 'multi', 'connection'],
   loops: ['base', 'sys', 'multi'],
   request: ['base', 'wire', 'sys', 'multi', 'connection', 'client', 'loops'],
+  // worker_threads, ports and shared memory: servers in threads of their own, on Node's loop there.
+  threads: ['base', 'wire', 'sys', 'multi', 'connection', 'server', 'loops'],
   // The command stands outside and knows what everybody knows: the index.
   cli: ['top'],
 }
@@ -252,7 +254,7 @@ describe('words', () => {
   })
 
   it('of the library read no clock and arm no timer of their own', () => {
-    const free = ['loops', 'cli']
+    const free = ['loops', 'threads', 'cli']
     const files = library.filter((file) => !CLOCK_FILES.includes(file) && !free.includes(layerOf(file)))
     const pattern = /\b(?:setTimeout|setInterval|setImmediate)\(|\bDate\.now\b|\bperformance\.now\b|\bhrtime\b/
     expect(grep(files, pattern, readCode)).toEqual([])

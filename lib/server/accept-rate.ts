@@ -12,22 +12,29 @@ export interface Rate {
 /** Sums of fractions are never exact: what is due so soon is due. */
 const ROUNDING_MS = 0.001
 
-export class AcceptRate {
+/** Counts connections against a rate. */
+export interface RateMeter {
+  /** Takes one when there is one. */
+  take(rate: Rate, now: number): boolean
+  /** When there is one; in the past when there is one now. */
+  nextAt(rate: Rate): number
+  /** How many could be taken now. */
+  available(rate: Rate, now: number): number
+}
+
+export class AcceptRate implements RateMeter {
   #fullAt = Number.NEGATIVE_INFINITY
 
-  /** Takes one when there is one. */
   take(rate: Rate, now: number): boolean {
     if (this.nextAt(rate) > now + ROUNDING_MS) return false
     this.#fullAt = Math.max(this.#fullAt, now) + rate.minIntervalMs
     return true
   }
 
-  /** When there is one; in the past when there is one now. */
   nextAt(rate: Rate): number {
     return this.#fullAt - (rate.burst - 1) * rate.minIntervalMs
   }
 
-  /** How many could be taken now. */
   available(rate: Rate, now: number): number {
     const owed = Math.max(this.#fullAt - now, 0)
     return Math.max(Math.floor(rate.burst - (owed - ROUNDING_MS) / rate.minIntervalMs), 0)

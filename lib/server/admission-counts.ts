@@ -3,12 +3,14 @@
  * knows nothing of where the numbers are, so that threads which share one limit can keep them in shared memory: each
  * verb is one step that either happens or does not.
  */
-import { AcceptRate } from './accept-rate.ts'
+import { AcceptRate, type RateMeter } from './accept-rate.ts'
 import type { PrefixKey } from './address-prefix.ts'
 
 export interface AdmissionCounts {
   readonly connections: number
-  readonly rate: AcceptRate
+  readonly rate: RateMeter
+  /** Who found it full looks again after so many ms, since somebody else may have left; Infinity: nobody else can. */
+  readonly recheckMs: number
   /** One more, unless there are `most` already. */
   enter(most: number): boolean
   leave(): void
@@ -19,7 +21,8 @@ export interface AdmissionCounts {
 
 /** For one thread. */
 export class LocalCounts implements AdmissionCounts {
-  readonly rate: AcceptRate = new AcceptRate()
+  readonly rate: RateMeter = new AcceptRate()
+  readonly recheckMs: number = Number.POSITIVE_INFINITY
   readonly #prefixes = new Map<PrefixKey, number>()
   #connections = 0
 

@@ -74,10 +74,12 @@ export class Admission {
     return rate === null ? places : Math.min(places, this.counts.rate.available(rate, now))
   }
 
-  /** When a pause that the rate made is over; Infinity when it made none. */
+  /** When there may be room again without anybody leaving here; Infinity when that is not known. */
   roomAt(now: number): number {
     const { rate } = this.limits
-    if (rate === null || this.#settings.overload === 'reject') return Number.POSITIVE_INFINITY
+    if (this.#settings.overload === 'reject') return Number.POSITIVE_INFINITY
+    if (this.isFull) return now + this.counts.recheckMs
+    if (rate === null) return Number.POSITIVE_INFINITY
     const at = this.counts.rate.nextAt(rate)
     return at > now ? at : Number.POSITIVE_INFINITY
   }

@@ -9,6 +9,7 @@ import type { Host } from '../multi/host.ts'
 import { Family, type SocketAddress, SocketOption } from '../sys/kernel.ts'
 import type { PrefixKey } from './address-prefix.ts'
 import { Admission, DROP_REASONS, type DropReason, type Policy, type Rejection } from './admission.ts'
+import { LocalCounts } from './admission-counts.ts'
 import { type ByteSettings, HIGH_WATER_MARK } from './byte-driver.ts'
 import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
 import { Connection, type ConnectionBook, machineOf } from './connection.ts'
@@ -71,7 +72,10 @@ export class Reception implements ListenerOwner, ConnectionBook {
     this.#settings = settings
     this.#events = events
     this.#owner = owner
-    this.admission = new Admission({ ...settings, policy: this.#guarded(settings.policy) })
+    this.admission = new Admission(
+      { ...settings, policy: this.#guarded(settings.policy) },
+      settings.counts ?? new LocalCounts(),
+    )
     const { lingerMs, idleMs, writeStallMs, proxyHeaderMs, handshakeMs } = settings.timeouts
     const readmit: SetupPlan['readmit'] = (connection, _proxy, peer) => this.#readmit(connection as Connection, peer)
     const { proxy } = settings

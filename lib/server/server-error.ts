@@ -11,6 +11,8 @@ export type ServerErrorCode =
   | 'DESCRIPTORS'
   /** It was not done in the time that was given. */
   | 'TIMEOUT'
+  /** The thread that should have done it has ended. */
+  | 'GONE'
 
 export class ServerError extends Error {
   readonly code: ServerErrorCode

@@ -8,6 +8,7 @@ import {
   isBoolean,
   isFunctionOrNull,
   isInteger,
+  isObject,
   isText,
   wrongRange,
   wrongType,
@@ -15,6 +16,7 @@ import {
 import type { Rate } from './accept-rate.ts'
 import type { PrefixLengths } from './address-prefix.ts'
 import type { Limits, Policy, Rejection } from './admission.ts'
+import type { AdmissionCounts } from './admission-counts.ts'
 import { type ListenOptions, type ListenSettings, listenSettings } from './listen-options.ts'
 import { PRIORITIES, type Priority } from './priority.ts'
 import { type ProxyAcceptance, type ProxyProtocolOptions, proxyAcceptance } from './proxy-acceptance.ts'
@@ -47,6 +49,8 @@ export interface ServerBaseOptions<Data = unknown> extends ServerEvents {
   /** Default none: a server that is given its connections by `adopt`. */
   listen?: ListenOptions | readonly ListenOptions[]
   limits?: ServerLimitOptions
+  /** Where places are counted. Servers that are given the same one share their limits. Default: each has its own. */
+  counts?: AdmissionCounts
   /**
    * What `limits.connections` and `limits.rate` do when they are reached: 'pause' (default) leaves peers in the queue
    * of the kernel, 'reject' turns them away. `perPrefix` and `policy` always turn away.
@@ -72,6 +76,7 @@ export interface ServerBaseOptions<Data = unknown> extends ServerEvents {
 export interface ServerSettings {
   readonly listen: readonly ListenSettings[]
   readonly limits: Limits
+  readonly counts: AdmissionCounts | null
   readonly prefixLengths: PrefixLengths
   readonly overload: 'pause' | 'reject'
   readonly policy: Policy | null
@@ -147,6 +152,7 @@ const SERVER_CHECKS: Readonly<Record<keyof ServerBaseOptions, Check>> = {
   ...EVENT_CHECKS,
   listen: anything,
   limits: isLimits,
+  counts: isObject,
   overload: isOverload,
   policy: isFunctionOrNull,
   rejection: isRejection,
@@ -173,6 +179,7 @@ export function serverSettings(
   return {
     listen: all.map((one) => listenSettings(one)),
     limits: mergeLimits({ connections, perPrefix: 'default', rate: null }, limits),
+    counts: options.counts ?? null,
     prefixLengths: { ipv4: limits.prefixLengths?.ipv4 ?? 32, ipv6: limits.prefixLengths?.ipv6 ?? 64 },
     overload: options.overload ?? 'pause',
     policy: options.policy ?? null,
