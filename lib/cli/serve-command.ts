@@ -136,10 +136,11 @@ class Serve {
   async #drain(): Promise<void> {
     const { graceMs } = this.#settings
     const { connections } = this.#server.stats()
+    const leaving = graceMs > 0 ? this.#server.drain({ deadlineMs: graceMs }) : this.#server.stop()
     if (connections > 0 && graceMs > 0) {
       this.#print(`stopping: ${connectionsOf(connections)} may take ${seconds(graceMs)}; a second signal does not wait`)
     }
-    const { cut } = graceMs > 0 ? await this.#server.drain({ deadlineMs: graceMs }) : await this.#server.stop()
+    const { cut } = await leaving
     if (cut > 0) this.#print(`stopped: ${connectionsOf(cut)} cut`)
   }
 
