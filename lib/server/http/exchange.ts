@@ -141,7 +141,11 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   refuse(status: number, method: string): boolean {
     if (this.answer >= Answer.SENDING) return false
     this.keepAlive = false
+    // Whoever reads the body hears why it ends from `abort`, which follows.
+    const { body } = this
+    this.body = null
     this.#startError(status, method)
+    this.body = body
     return this.answer >= Answer.SENDING
   }
 
@@ -429,6 +433,8 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
     if (status === SendStatus.DONE) {
       this.answer = Answer.SENT
       this.keepAlive = this.#sender.keepAlive
+      // Nobody is told of the rest.
+      if (!this.whole) this.body?.discard()
     } else if (status === SendStatus.FAILED) this.#machine.reset(this.#sender.failureReason, this.#sender.failure)
   }
 }
