@@ -17,11 +17,26 @@ export interface NodeLoopAttachment {
   [Symbol.dispose](): void
 }
 
+export interface NodeLoopOptions {
+  /**
+   * Listening descriptors that other threads watch as well: of those that wait the system wakes one, as far as it can.
+   * Looked at whenever one is announced.
+   */
+  readonly exclusiveFds?: ReadonlySet<number>
+}
+
+const NONE: ReadonlySet<number> = new Set()
+
 /** Takes over the Multi's socket, timer and activity function. */
-export function attachToNodeLoop<T extends object, S extends object>(multi: Multi<T, S>): NodeLoopAttachment {
+export function attachToNodeLoop<T extends object, S extends object>(
+  multi: Multi<T, S>,
+  options: NodeLoopOptions = {},
+): NodeLoopAttachment {
+  const { exclusiveFds = NONE } = options
   if (!(multi instanceof Multi)) throw new TypeError(`attachToNodeLoop: expected a Multi, not ${show(multi)}`)
   if (multi.closed) throw new MultiError('BAD_HANDLE', 'attachToNodeLoop: this Multi is closed')
   const poller = new Poller()
+  const hasExclusive = poller.backend === 'epoll'
   const loop = new NodeLoop(poller.fd, (timedOut: boolean) => {
     if (timedOut) {
       multi.socketAction(SOCKET_TIMEOUT)
@@ -58,6 +73,7 @@ export function attachToNodeLoop<T extends object, S extends object>(multi: Mult
   multi.setSocketFunction((fd, interest) => {
     if (!attached) return
     if (interest === Interest.REMOVE) poller.remove(fd)
+    else if (hasExclusive && exclusiveFds.has(fd)) poller.add(fd, interest, { exclusive: true })
     else poller.modify(fd, interest)
   })
   return { detach, [Symbol.dispose]: detach }

@@ -113,6 +113,11 @@ export class ByteDriver<Subject extends object> implements Driver {
     return this.#outbox.pending
   }
 
+  /** Reading or sending failed; the next run ends the connection. */
+  get failure(): Error | null {
+    return this.#failure ?? this.reader.failure
+  }
+
   get isPaused(): boolean {
     return this.#isPaused
   }
@@ -245,7 +250,7 @@ export class ByteDriver<Subject extends object> implements Driver {
       if (reported || this.reader.hasPending) this.#receive(reported)
       if (this.#machine.open && this.reader.eof) this.#tellEnd()
       if (this.#machine.open) this.#send(now)
-      const failure = this.#failure ?? this.reader.failure
+      const { failure } = this
       if (failure !== null && this.#machine.open) this.#machine.fail('error', failure)
     } finally {
       this.#isRunning = false

@@ -19,6 +19,7 @@ import { duplicate } from './listen-book.ts'
 import { loadModule, makeServer } from './server-module.ts'
 import { SharedCounts } from './shared-counts.ts'
 import { applyPriority } from './thread-priority.ts'
+import { takeSignals } from './thread-signals.ts'
 import type {
   OwnerEvents,
   RemoteBroadcastOptions,
@@ -45,11 +46,12 @@ export class HostedServer implements PortOwner {
   readonly #multi: Multi<object> = new Multi<object>()
   readonly #locks = new Map<number, Lock>()
   readonly #answers: Answers = this.#makeAnswers()
+  readonly #exclusiveFds = new Set<number>()
   #loop: NodeLoopAttachment
   #server: Server | null = null
 
   constructor(port: MessagePort) {
-    this.#loop = attachToNodeLoop(this.#multi)
+    this.#loop = this.#attach()
     this.#port = new ControlPort(port, this, true)
   }
 
@@ -72,9 +74,12 @@ export class HostedServer implements PortOwner {
   async #start(plan: ThreadPlan): Promise<ThreadReport> {
     const priority = applyPriority(plan.priority, 'normal')
     const module = await loadModule(plan.module)
+    if (plan.signals !== null) takeSignals(plan.signals)
     const listen = plan.listen.map((share) => {
       const { name, enabled, acceptBudget } = share
-      return { fd: duplicate(share), closeOnEnd: true, name, enabled, acceptBudget }
+      const fd = duplicate(share)
+      if (share.exclusive === true) this.#exclusiveFds.add(fd)
+      return { fd, closeOnEnd: true, name, enabled, acceptBudget }
     })
     const counts = plan.counts === null ? {} : { counts: new SharedCounts(plan.counts) }
     const options = { ...plan.options, ...counts, listen, priority: plan.priority, data: plan.data }
@@ -90,6 +95,10 @@ export class HostedServer implements PortOwner {
     return { threadId, addresses: server.listeners.map(({ address }) => address), priority }
   }
 
+  #attach(): NodeLoopAttachment {
+    return attachToNodeLoop(this.#multi, { exclusiveFds: this.#exclusiveFds })
+  }
+
   #makeAnswers(): Answers {
     const server = (): Server => this.#running
     return {
@@ -99,10 +108,15 @@ export class HostedServer implements PortOwner {
       throttle: (limits) => server().throttle(limits),
       setPriority: (priority: Priority) => applyPriority(priority, server().setPriority(priority)),
       quiesce: (drainQueue) => this.#quiesce(drainQueue),
-      drain: (options) => server().drain(options),
-      stop: (options) => server().stop(options),
+      drain: (options) => this.#leaving.drain(options),
+      stop: (options) => this.#leaving.stop(options),
       adopt: (ticket, peer) => server().adopt(ticket, peer).id,
       broadcast: (bytes, options) => server().broadcast(bytes, this.#localOptions(options)),
+      enable: (listener, isEnabled) => {
+        const found = server().listeners[listener]
+        if (isEnabled) found?.enable()
+        else found?.disable()
+      },
       clients: () => [...server().clients()],
       find: (idOrName) => infoOf(server().find(idOrName), server()),
       disconnect: (idOrName, reason) => server().disconnect(idOrName, reason),
@@ -149,9 +163,16 @@ export class HostedServer implements PortOwner {
     return observer
   }
 
+  /** Their numbers will be other descriptors'. */
+  get #leaving(): Server {
+    const server = this.#running
+    this.#exclusiveFds.clear()
+    return server
+  }
+
   /** The owner has the queues still. */
   #quiesce(drainQueue: boolean): void {
-    for (const { fd, generation } of this.#running.quiesce({ drainQueue })) kernel.close(fd, generation)
+    for (const { fd, generation } of this.#leaving.quiesce({ drainQueue })) kernel.close(fd, generation)
   }
 
   #localOptions({ except, slow }: RemoteBroadcastOptions): BroadcastOptions {
@@ -188,7 +209,7 @@ export class HostedServer implements PortOwner {
     if (lock === undefined) return false
     this.#locks.delete(token)
     clearTimeout(lock.timer)
-    if (!this.#multi.closed) this.#loop = attachToNodeLoop(this.#multi)
+    if (!this.#multi.closed) this.#loop = this.#attach()
     lock.release()
     return true
   }

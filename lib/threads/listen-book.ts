@@ -17,6 +17,8 @@ export interface ListenShare {
   readonly name: string
   readonly enabled: boolean
   readonly acceptBudget: number
+  /** Of several threads that wait for connections the system wakes one, as far as it can. */
+  readonly exclusive?: boolean
 }
 
 interface Shared {

@@ -118,8 +118,8 @@ export interface ManagedSettings {
 }
 
 /** Throws TypeError or RangeError naming the option and the value. */
-export function managedSettings(options: ManagedServerOptions): ManagedSettings {
-  checkOptions('ManagedServer options', options, CHECKS)
+export function managedSettings(options: ManagedServerOptions, what = 'ManagedServer options'): ManagedSettings {
+  checkOptions(what, options, CHECKS)
   const { listen = [], priority = 'normal', startMs = START_MS, callMs = CALL_MS, worker = {} } = options
   const all = Array.isArray(listen) ? (listen as readonly ListenOptions[]) : [listen as ListenOptions]
   const forwards: ForwardedEvent[] = []

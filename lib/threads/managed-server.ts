@@ -312,7 +312,16 @@ export class ManagedServer<Data = unknown> {
     const { module, server, forwards } = this.#settings
     const options = { ...server, limits: { ...(server['limits'] as object | undefined), ...this.#limits } }
     const { shares } = this.#book
-    return { module, listen: shares, options, priority: this.#priority, data: this.#data, counts: null, forwards }
+    return {
+      module,
+      listen: shares,
+      options,
+      priority: this.#priority,
+      data: this.#data,
+      counts: null,
+      signals: null,
+      forwards,
+    }
   }
 
   #threadOwner(): ThreadOwner {

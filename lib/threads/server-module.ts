@@ -40,6 +40,11 @@ export interface ServerModule<Data = unknown> {
   handler?: HttpHandler
   driver?: RequestDriver
   session?(connection: Connection, server: Server<Data>): unknown
+  /**
+   * As `session`, outside of the loop: it may wait by `readSync` and `writeSync`, for then nothing else runs in this
+   * thread. For groups that hand each thread one connection at a time.
+   */
+  blocking?(connection: Connection, server: Server<Data>): unknown
   /** Of sessions. */
   concurrency?: SessionStrategy['concurrency']
   /** What cannot be cloned: `policy`, functions of `tls`, `errorBody`, … They win over what the owner sent. */
@@ -48,9 +53,11 @@ export interface ServerModule<Data = unknown> {
 
 const FUNCTIONS = [
   'setup', 'start', 'accept', 'connect', 'readable', 'writable', 'timeout', 'cancel', 'disconnect', 'drop', 'error',
-  'idle', 'stop', 'handler', 'session',
+  'idle', 'stop', 'handler', 'session', 'blocking',
 ] as const // biome-ignore format: a table
-const OF_BYTES = ['readable', 'writable', 'session'] as const
+const OF_BYTES = ['readable', 'writable', 'session', 'blocking'] as const
+/** Connections that wait in a thread for a blocking one to end. */
+const BLOCKED_MAX = 1024
 const OURS: readonly CloseReason[] = ['shutdown', 'policy', 'aborted', 'timeout']
 
 /** Throws a TypeError when it is no such program. */
@@ -65,14 +72,16 @@ export async function loadModule(url: string): Promise<ServerModule> {
     isFunction(`${name} of ${url}`, value)
     count++
   }
-  const { driver, readable, writable, session, handler } = module as ServerModule
+  const { driver, readable, writable, session, blocking, handler } = module as ServerModule
   if (count === 0 && driver === undefined) throw new TypeError(`${url} exports nothing that a server could call`)
   const isHttp = handler !== undefined || driver !== undefined
   const second = OF_BYTES.find((name) => (module as ServerModule)[name] !== undefined)
   if (isHttp && second !== undefined) throw new TypeError(`${url}: ${second} does not go with an HTTP server`)
-  if (session !== undefined && (readable ?? writable) !== undefined) {
-    throw new TypeError(`${url}: readable and writable do not go with session`)
+  const serving = session === undefined ? 'blocking' : 'session'
+  if ((session ?? blocking) !== undefined && (readable ?? writable) !== undefined) {
+    throw new TypeError(`${url}: readable and writable do not go with ${serving}`)
   }
+  if (session !== undefined && blocking !== undefined) throw new TypeError(`${url}: blocking does not go with session`)
   return module as ServerModule
 }
 
@@ -94,7 +103,16 @@ export function makeServer(
 }
 
 function strategyOf(module: ServerModule, server: () => Server): { strategy?: Strategy } {
-  const { session, concurrency } = module
+  const { session, blocking, concurrency } = module
+  if (blocking !== undefined) {
+    const run = async (connection: Connection): Promise<unknown> => {
+      // What the loop was about to do comes first: the answer to whoever handed the connection over.
+      await new Promise(setImmediate)
+      return module.blocking?.(connection, server())
+    }
+    // One after the other: a second one would only see its deadlines pass.
+    return { strategy: { session: run, concurrency: { max: 1, queue: BLOCKED_MAX } } }
+  }
   if (session !== undefined) {
     const bounds = concurrency === undefined ? {} : { concurrency }
     return { strategy: { session: (connection) => module.session?.(connection, server()), ...bounds } }

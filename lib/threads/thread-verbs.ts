@@ -34,6 +34,8 @@ export interface ThreadPlan {
   readonly data: unknown
   /** Places that are shared with other threads. */
   readonly counts: CountsHandle | null
+  /** The page that the thread shares with its owner (`ThreadSignals`); null when nobody looks at it. */
+  readonly signals: SharedArrayBuffer | null
   /** Events about single connections that the owner wants to hear of. */
   readonly forwards: readonly ForwardedEvent[]
 }
@@ -85,6 +87,8 @@ export interface ThreadVerbs {
   /** The id of the connection. */
   adopt(ticket: SocketTicket, peer: SocketAddress | undefined): number
   broadcast(bytes: Uint8Array | string, options: RemoteBroadcastOptions): number
+  /** Accepts on the listening socket with that index, or not. */
+  enable(listener: number, isEnabled: boolean): void
   clients(): ClientInfo[]
   find(idOrName: number | string): ClientInfo | null
   disconnect(idOrName: number | string, reason: CloseReason): boolean
