@@ -17,7 +17,7 @@ import type { Driver } from './driver.ts'
 import { type ListenHandle, type ListenOptions, listenSettings } from './listen-options.ts'
 import { openListenSocket } from './listen-socket.ts'
 import { type AcceptSink, ListenerMachine } from './listener-machine.ts'
-import { panic } from './panic.ts'
+import { panic, report } from './panic.ts'
 import { TIMEOUT_DEFAULTS } from './timeouts.ts'
 import { withinEngine } from './within-engine.ts'
 
@@ -181,7 +181,7 @@ class AcceptDesk implements AcceptSink, ConnectionBook {
       onAccept(connection, this.#listener)
     } catch (error) {
       machineOf(connection).reset('aborted', error instanceof Error ? error : null)
-      panic('onAccept', error)
+      report('onAccept', error)
     }
   }
 
@@ -207,7 +207,7 @@ class AcceptDesk implements AcceptSink, ConnectionBook {
   }
 
   threw(_connection: Connection, error: unknown): void {
-    panic('a callback of a connection', error)
+    report('a callback of a connection', error)
   }
 
   rename(_connection: Connection, _name: string): void {}

@@ -1,7 +1,8 @@
 /**
  * What is left when something went wrong that belongs to nobody: a callback of a server threw and there is no `onError`
  * that could be told, or `onError` threw itself. One handler for the process; the default lets the error surface as an
- * uncaught exception, with the place in words. Whatever the handler does, the server goes on.
+ * uncaught exception, with the place in words; what concerned one connection only, as a warning. Whatever the handler
+ * does, the server goes on.
  */
 import { isFunctionOrNull } from '../base/options.ts'
 
@@ -38,6 +39,16 @@ export function panic(operation: string, cause: unknown): void {
   } catch (thrown) {
     surface(thrown)
   }
+}
+
+/**
+ * As `panic`, for what was dealt with: the connection was reset, or its request answered 500. Without a handler it is a
+ * warning of the process, which goes on.
+ */
+export function report(operation: string, cause: unknown): void {
+  const error = new PanicError(operation, cause)
+  if (handler === null) process.emitWarning(error.stack ?? error.message, error.name)
+  else panic(operation, error)
 }
 
 function surface(error: unknown): void {

@@ -6,7 +6,7 @@ import type { Multi } from '../../multi/multi.ts'
 import type { Connection } from '../connection.ts'
 import type { ConnectionMachine } from '../connection-machine.ts'
 import type { Driver } from '../driver.ts'
-import { panic } from '../panic.ts'
+import { panic, report } from '../panic.ts'
 import { Server, type ServerKind } from '../server.ts'
 import type { ServerEvents } from '../server-events.ts'
 import type { ServerBaseOptions } from '../server-options.ts'
@@ -48,7 +48,7 @@ export class HttpServer<Data = unknown> extends Server<Data> {
 /** The request is answered already, and the connection goes on: somebody should hear of it all the same. */
 function tell(onError: ServerEvents['onError'], operation: string, error: unknown, connection: Connection): void {
   if (!onError) {
-    panic(operation, error)
+    report(operation, error)
     return
   }
   try {
