@@ -49,7 +49,7 @@ export type { DropReason, Limits, Policy, PolicyVerdict, Rejection } from './ser
 export type { AdmissionCounts } from './server/admission-counts.ts'
 export type { ByteCallback, CloseCallback, DataCallback } from './server/byte-driver.ts'
 export type { CloseReason } from './server/close-reason.ts'
-export { Connection } from './server/connection.ts'
+export { Connection, type DetachOptions } from './server/connection.ts'
 export type { ConnectionTls } from './server/connection-tls.ts'
 export type { Authenticator, AuthRequest, AuthResult, AuthVerdict } from './server/http/authenticator.ts'
 export { BasicAuth, type BasicAuthOptions } from './server/http/basic-auth.ts'

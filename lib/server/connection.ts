@@ -4,7 +4,7 @@
  * and outside of callbacks and act at once; after the end they do nothing.
  */
 import { MultiError } from '../base/errors.ts'
-import { isDuration, wrongRange, wrongType } from '../base/options.ts'
+import { checkOptions, isDuration, wrongRange, wrongType } from '../base/options.ts'
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
 import { settlementDesk } from '../multi/settlement.ts'
@@ -19,6 +19,7 @@ import { type ConnectionTls, describeTls } from './connection-tls.ts'
 import type { Driver } from './driver.ts'
 import { ReplayFilter } from './replay-filter.ts'
 import type { SocketTicket } from './ticket.ts'
+import { ticketOffices, UNCLAIMED_MS } from './ticket-office.ts'
 import { withinEngine } from './within-engine.ts'
 
 /** Who made the connection: a Listener, a Server, or whoever adopted its descriptor. */
@@ -38,11 +39,19 @@ export interface ConnectionBook {
   ended(connection: Connection, reason: CloseReason, error: Error | null): void
   /** A callback of the user's threw. The connection has ended already. Must not throw. */
   threw(connection: Connection, error: unknown): void
+  /** Nobody came for a socket that was detached here, and it was closed. */
+  ticketLost?(): void
   /** Throws a RangeError when another connection has that name. */
   rename(connection: Connection, name: string): void
 }
 
+export interface DetachOptions {
+  /** Who has not adopted the socket by then finds it closed. Default 30,000. */
+  readonly unclaimedMs?: number
+}
+
 const NAME_LENGTH_MAX = 127
+const DETACH = { unclaimedMs: isDuration }
 
 let machineWithin: (connection: Connection) => ConnectionMachine
 let bytesWithin: (connection: Connection) => ByteDriver<Connection>
@@ -210,7 +219,8 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
    * the protocol moves along but the bytes that were put back with `unread`. Throws for TLS, whose keys stay here, and
    * while written bytes wait.
    */
-  detach(): SocketTicket {
+  detach(options: DetachOptions = {}): SocketTicket {
+    checkOptions('detach', options, DETACH)
     const machine = this.#machine
     const { stream, host } = machine
     const bytes = this.#bytesFor('detach')
@@ -232,6 +242,9 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
         host.kernel.close(fd)
         throw systemError(host.kernel, generation, 'detach')
       }
+      const { unclaimedMs = UNCLAIMED_MS } = options
+      const book = this.#book
+      host.facility(ticketOffices).watch(fd, generation, unclaimedMs, () => book.ticketLost?.())
       return { fd, generation, peer: this.#found?.peer ?? peer, local: this.#found?.local ?? local, head }
     })
   }

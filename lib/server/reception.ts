@@ -53,6 +53,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
   bytesRead = 0
   bytesWritten = 0
   acceptErrors = 0
+  ticketsLost = 0
   /** The connection that the program is told of at this moment. */
   current: Connection | null = null
   readonly lingerMs: number
@@ -162,6 +163,10 @@ export class Reception implements ListenerOwner, ConnectionBook {
 
   threw(connection: Connection, error: unknown): void {
     this.#events.threw('callback', error, connection)
+  }
+
+  ticketLost(): void {
+    this.ticketsLost++
   }
 
   rename(connection: Connection, name: string): void {

@@ -104,6 +104,8 @@ export interface ServerStats {
   readonly bytesWritten: number
   /** accept failed: once per episode. */
   readonly acceptErrors: number
+  /** Detached sockets that nobody adopted in time; they were closed. */
+  readonly ticketsLost: number
   /** By the clock of the Multi; 0 before the first start. */
   readonly startedAt: number
 }

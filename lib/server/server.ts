@@ -320,7 +320,7 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   }
 
   stats(): ServerStats {
-    const { registry, admitted, dropped, endings, bytesRead, bytesWritten, acceptErrors } = this.#reception
+    const { registry, admitted, dropped, endings, bytesRead, bytesWritten, acceptErrors, ticketsLost } = this.#reception
     return {
       connections: registry.size,
       accepted: admitted,
@@ -329,6 +329,7 @@ export class Server<Data = unknown> implements ServerControl<Data> {
       bytesRead,
       bytesWritten,
       acceptErrors,
+      ticketsLost,
       startedAt: this.#lifecycle.startedAt,
     }
   }
