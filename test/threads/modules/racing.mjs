@@ -6,8 +6,11 @@ const { handle, rounds, most, prefixes, perPrefix, keeps } = workerData
 const counts = new SharedCounts(handle)
 const high = { connections: 0, prefix: 0 }
 let entered = 0
-for (let round = 0; round < rounds; round++) {
-  if (!counts.enter(most)) continue
+for (let round = 0; entered < rounds; round++) {
+  if (!counts.enter(most)) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0)
+    continue
+  }
   const key = round % prefixes
   const isIn = counts.enterPrefix(key, perPrefix)
   high.connections = Math.max(high.connections, counts.connections)
