@@ -9,7 +9,7 @@ import { failureOf, ownMulti, until, wait } from './requests.ts'
 import { startTypeScriptProcess, startTypeScriptWorker } from './typescript-worker.ts'
 
 /** The bound on unread bytes, and the one read that crosses it. */
-const HELD_BYTES_MOST = 256 * 1024 + 64 * 1024
+const HELD_BYTES_MOST = 256 * 1024 + 128 * 1024
 const LONG_PATH = '/bytes/3000000'
 const CHILD_FILE = 'test/conformance/requesting-worker.ts'
 

@@ -23,7 +23,7 @@ describeWithPeer('nginx', (path) => {
   beforeAll(async () => {
     nginx = await startNginx(path)
     small = writeTestFile(nginx.root, 'small', 100)
-    large = writeTestFile(nginx.root, 'large', 4 * MB)
+    large = writeTestFile(nginx.root, 'large', 32 * MB)
   })
   afterAll(() => nginx.stop())
 
