@@ -5,7 +5,7 @@
 import { SystemError } from '../base/errors.ts'
 import type { ListenHandle, ListenSettings } from '../server/listen-options.ts'
 import { closeListenSocket, type ListenSocket, openListenSocket, type SocketHost } from '../server/listen-socket.ts'
-import type { SocketAddress } from '../sys/kernel.ts'
+import type { FileIdentity, SocketAddress } from '../sys/kernel.ts'
 import { descriptorSharing, kernel } from '../sys/native.ts'
 import { systemError } from '../sys/system-error.ts'
 
@@ -15,6 +15,8 @@ export interface ListenShare {
   readonly generation: number
   readonly address: SocketAddress
   readonly name: string
+  /** The file of a unix socket, removed with it. */
+  readonly file: FileIdentity | null
   readonly enabled: boolean
   readonly acceptBudget: number
   /** Of several threads that wait for connections the system wakes one, as far as it can. */
@@ -71,8 +73,9 @@ export class ListenBook {
     return this.#entries.map(({ share }) => share)
   }
 
+  /** Also of those that are closed by now. */
   get addresses(): readonly SocketAddress[] {
-    return this.#entries.map(({ share }) => share.address)
+    return this.#opened.map(({ address }) => address)
   }
 
   /** Hands them out as descriptors that nobody shares, with their queues. The second call has none to give. */
@@ -102,7 +105,9 @@ export class ListenBook {
       return systemError(kernel, generation, 'share', socket.address)
     }
     const { name, enabled, acceptBudget } = settings
-    const share = { fd: socket.fd, generation, address: socket.address, name, enabled, acceptBudget }
+    const { fd, address } = socket
+    const file = socket.owned ? socket.file : null
+    const share = { fd, generation, address, file, name, enabled, acceptBudget }
     this.#entries.push({ socket, share })
     return null
   }
