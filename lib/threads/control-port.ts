@@ -12,7 +12,7 @@ export interface PortOwner {
   /** Answers a call by its result or a promise of it; what it throws goes back. */
   called(verb: string, args: readonly unknown[]): unknown
   told(event: string, args: readonly unknown[]): void
-  /** The other side is gone. */
+  /** The other side is gone: calls that are under way end when the port is closed here. */
   closed(): void
 }
 
@@ -120,10 +120,7 @@ export class ControlPort {
   }
 
   #ended(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#rejectAll(undefined)
-    this.#owner.closed()
+    if (!this.#isClosed) this.#owner.closed()
   }
 
   #rejectAll(error: Error | undefined): void {

@@ -193,15 +193,26 @@ export class HostedServer implements PortOwner {
   /** While it is held the Multi has no loop: nothing is dispatched, and what comes meanwhile waits in the kernel. */
   #lock(token: number, waitMs: number, holdMs: number): Promise<void> {
     return new Promise((granted, refused) => {
-      const section = (): Promise<void> =>
-        new Promise((release) => {
-          this.#loop.detach()
-          const timer = setTimeout(() => this.#unlock(token), holdMs)
-          this.#locks.set(token, { release, timer })
-          granted()
-        })
+      let isLate = false
+      // Not the Multi's: its time stands still while somebody else has the lock.
+      const waiting = setTimeout(() => {
+        isLate = true
+        refused(new ServerError('TIMEOUT', `exclusive: its turn has not come within ${waitMs} ms`))
+      }, waitMs)
+      const section = (): Promise<void> | undefined => {
+        clearTimeout(waiting)
+        if (isLate) return undefined
+        granted()
+        return new Promise((release) => this.#park(token, holdMs, release))
+      }
       this.#running.exclusive(section, { timeoutMs: waitMs }).catch(refused)
     })
+  }
+
+  #park(token: number, holdMs: number, release: () => void): void {
+    this.#loop.detach()
+    const timer = setTimeout(() => this.#unlock(token), holdMs)
+    this.#locks.set(token, { release, timer })
   }
 
   #unlock(token: number): boolean {

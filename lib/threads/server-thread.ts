@@ -58,7 +58,7 @@ export class ServerThread {
       return { thread, report: (await thread.#port.call('start', [plan], timing.startMs)) as ThreadReport }
     } catch (error) {
       await thread.terminate()
-      throw thread.#error ?? error
+      throw error
     }
   }
 
@@ -116,6 +116,7 @@ export class ServerThread {
         throw new TypeError(`the owner of a server has no verb ${verb}`)
       },
       told: (event, args) => owner.told(this, event as keyof ThreadEvents, args as Parameters<ThreadEvents['state']>),
+      // Its exit says why.
       closed: () => {},
     }
   }

@@ -21,7 +21,10 @@ export function readable(connection, server) {
     const text = Buffer.from(buffer.subarray(0, count)).toString()
     if (text.startsWith('name ')) connection.name = text.slice(5).trim()
     if (text.startsWith('throw')) throw new RangeError('thrown by the module')
-    if (text.startsWith('crash')) queueMicrotask(() => { throw new Error('the module is broken') })
+    if (text.startsWith('crash'))
+      queueMicrotask(() => {
+        throw new Error('the module is broken')
+      })
     if (text.startsWith('hang')) for (;;) server.data.turns++
     if (text.startsWith('stop')) void server.stop()
     if (text.startsWith('big')) connection.write(new Uint8Array(1 << 22))
