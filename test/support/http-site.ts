@@ -39,14 +39,15 @@ export class HttpSite {
   readonly closes: string[] = []
   readonly errors: string[] = []
   readonly sha256: string
+  readonly router: Router
 
   constructor(options: Partial<HttpServerOptions> = {}) {
     attachToNodeLoop(this.multi)
     this.sha256 = writeTestFile(this.directory, 'file.bin', FILE_BYTES).sha256
-    const router = routes(this.directory)
+    this.router = routes(this.directory)
     this.server = new HttpServer(this.multi, {
       listen: { host: '127.0.0.1', port: 0 },
-      handler: router.handler,
+      handler: this.router.handler,
       ...options,
       onRequestEnd: ({ method, url }, end) => this.ends.push(`${method} ${url} ${end}`),
       onDisconnect: (_, reason, error) => this.closes.push(error === null ? reason : `${reason} ${error.message}`),
@@ -88,7 +89,9 @@ export async function withSite(
 
 function routes(directory: string): Router {
   const basic = new BasicAuth({ realm: 'here', verify: (name, password) => name === 'me' && password === 'sécret' })
-  const digest = new DigestAuth({ realm: 'here', password: (name) => (name === 'me' ? 'secret' : null) })
+  const password = (name: string): string | null => (name === 'me' ? 'secret' : null)
+  const digest = new DigestAuth({ realm: 'here', password })
+  const old = new DigestAuth({ realm: 'here', password, algorithms: ['MD5'] })
   return new Router()
     .add('/hello', () => hello)
     .add('/file.bin', (request) => fileResponse(request, join(directory, 'file.bin')))
@@ -102,12 +105,15 @@ function routes(directory: string): Router {
       if (verdict.result !== 'ok') return { status: 401, headers: basic.challenge(), body: `${verdict.result}\n` }
       return { body: `${verdict.username}\n` }
     })
-    .add('/digest', async (request) => {
-      const verdict = digest.check(request)
-      const headers = digest.challenge(request, verdict)
-      if (verdict.result !== 'ok') return { status: 401, headers, body: `${verdict.result}\n` }
-      return { body: `${verdict.username} ${(await request.bytes()).length}\n` }
-    })
+    .add('/digest', (request) => answerDigest(request, digest))
+    .add('/md5', (request) => answerDigest(request, old))
+}
+
+async function answerDigest(request: HttpRequest, digest: DigestAuth): Promise<HttpResponse> {
+  const verdict = digest.check(request)
+  const headers = digest.challenge(request, verdict)
+  if (verdict.result !== 'ok') return { status: 401, headers, body: `${verdict.result}\n` }
+  return { body: `${verdict.username} ${(await request.bytes()).length}\n` }
 }
 
 function describe({ connection, headers, httpVersion, peer, url }: HttpRequest): string {
