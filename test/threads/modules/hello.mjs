@@ -2,7 +2,7 @@
 import { threadId } from 'node:worker_threads'
 
 export function handler(request) {
-  if (request.target === '/slow') {
+  if (request.url === '/slow') {
     return new Promise((resolve) => setTimeout(() => resolve({ body: 'slow' }), 100))
   }
   return { body: `first ${threadId}` }
