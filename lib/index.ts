@@ -34,7 +34,7 @@ export type { WebSocketFrame, WebSocketFrameType, WebSocketMessage } from './con
 export type { WebSocketType } from './connection/websocket-sender.ts'
 export type { WebSocketState } from './connection/websocket-session.ts'
 export type { WebSocketOpening } from './connection/websocket-terms.ts'
-export { attachToNodeLoop, type NodeLoopAttachment } from './loops/node-loop.ts'
+export { attachToNodeLoop, type NodeLoopAttachment, type NodeLoopOptions } from './loops/node-loop.ts'
 export { type PollLoopOptions, runPollLoop } from './loops/poll-loop.ts'
 export type { MultiStats, PollFd } from './multi/multi.ts'
 export type { ActivityFunction, NotifyFunction, TimerFunction } from './multi/outside.ts'
@@ -136,6 +136,14 @@ export type { PollerAddOptions, PollerBackend, PollerLike, PollerOptions } from 
 export { Interest, Readiness, SOCKET_TIMEOUT, WOULD_BLOCK } from './sys/readiness.ts'
 export type { Resolver, ResolverAnswer } from './sys/resolver.ts'
 export type { TlsDescription, TlsProvider } from './sys/tls.ts'
+export { type BlockingOptions, type BlockingReadOptions, readSync, writeSync } from './threads/blocking.ts'
+export type {
+  PickFunction,
+  ServerGroupOptions,
+  ShareMode,
+  WorkerChange,
+  WorkerRange,
+} from './threads/group-options.ts'
 export { Handover, type HandoverOptions, type HandoverSource, serveHandover } from './threads/handover.ts'
 export type {
   ManagedEvents,
@@ -144,10 +152,17 @@ export type {
   ManagedServerOptions,
 } from './threads/managed-options.ts'
 export { ManagedServer } from './threads/managed-server.ts'
+export {
+  type RecycleOptions,
+  type RollingRestartOptions,
+  ServerGroup,
+  type WorkerInfo,
+} from './threads/server-group.ts'
 export type { ServerModule } from './threads/server-module.ts'
 export type { ThreadWorkerOptions } from './threads/server-thread.ts'
 export { type CountsHandle, SharedCounts } from './threads/shared-counts.ts'
 export { Takeover, type TakeoverOptions, takeOver } from './threads/takeover.ts'
+export { isClosing } from './threads/thread-signals.ts'
 export type {
   PriorityReport,
   RemoteBroadcastOptions,

@@ -27,7 +27,9 @@ function drive(multi: Multi<object>): void {
     return
   }
   const step =
-    loop === 'poll' ? (): void => runPollLoop(multi, { maxWaitMs: STEP_MS, until: passed(STEP_MS) }) : byHand(multi)
+    loop === 'poll'
+      ? (): void => void runPollLoop(multi, { maxWaitMs: STEP_MS, until: passed(STEP_MS) })
+      : byHand(multi)
   const turn = (): void => {
     step()
     // Between two steps, so that promises and signals have their turn.

@@ -6,11 +6,11 @@ const busy = (ms) => {
   while (performance.now() < end);
 }
 
-export async function handler({ target }) {
-  const ms = Number(/\d+/.exec(target)?.[0] ?? 0)
-  if (target.startsWith('/busy')) busy(ms)
-  if (target.startsWith('/slow')) await new Promise((resolve) => setTimeout(resolve, ms))
-  if (target.startsWith('/crash'))
+export async function handler({ url }) {
+  const ms = Number(/\d+/.exec(url)?.[0] ?? 0)
+  if (url.startsWith('/busy')) busy(ms)
+  if (url.startsWith('/slow')) await new Promise((resolve) => setTimeout(resolve, ms))
+  if (url.startsWith('/crash'))
     setImmediate(() => {
       throw new Error('the worker is broken')
     })
