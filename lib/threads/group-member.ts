@@ -85,7 +85,7 @@ export class GroupMember {
     try {
       const quiesced = keepsQueues ? thread.call('quiesce', [false]) : Promise.resolve()
       const stopped = quiesced.then(() => thread.call('stop', [{ graceMs, reset }], graceMs))
-      return await within(graceMs + ANSWER_MS, stopped)
+      return await within('stop', graceMs + ANSWER_MS, stopped)
     } catch {
       await thread.terminate()
       return NOBODY
@@ -102,10 +102,10 @@ export function splitId(id: number): { readonly serial: number; readonly connect
 }
 
 /** Rejects with TIMEOUT when the promise takes longer. */
-export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+export async function within<T>(what: string, milliseconds: number, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    const error = new ServerError('TIMEOUT', `not done within ${milliseconds} ms`)
+    const error = new ServerError('TIMEOUT', `${what}: not done within ${milliseconds} ms`)
     timer = setTimeout(() => reject(error), milliseconds)
   })
   try {

@@ -55,7 +55,7 @@ export interface ServerGroupOptions<Data = unknown> extends Omit<ManagedServerOp
   pickMs?: number
   /** Of 'handoff': in turn (default), or to the one with the fewest connections. */
   balance?: 'round-robin' | 'least-connections'
-  /** Of 'handoff': no thread has more at once; when all have so many, peers wait in the queue. 1: a thread each. */
+  /** Of 'handoff': no thread has more at once; when all have so many, peers wait. 1: a thread for each connection. */
   connectionsPerWorker?: number
   /** A thread whose loop has not turned for so long is stuck. 0: it may take its time. Default 5000. */
   stuckMs?: number

@@ -175,7 +175,7 @@ export class GroupRun implements CrewOwner {
       const members = this.crew.all
       try {
         await lockAll(members, token, Math.max(deadline - systemClock.now(), 0), holdMs)
-        return await within(holdMs, (async () => section())())
+        return await within('exclusive', holdMs, (async () => section())())
       } finally {
         await unlockAll(members, token)
         this.#locks--
