@@ -96,12 +96,13 @@ export class Reception implements ListenerOwner, ConnectionBook {
     if (ownerRoom <= 0) return 0
     const room = Math.min(admission.room(now), ownerRoom)
     if (room > 0) return room
-    const restUntil = admission.roomAt(now)
-    if (restUntil !== Number.POSITIVE_INFINITY) this.#owner.restUntil(restUntil)
-    else if (this.#settings.evictIdle && admission.isFull) {
+    if (this.#settings.evictIdle && admission.isFull) {
       if (this.#idlest() !== null) return 1
       this.#owner.restUntil(now + EVICTION_RETRY_MS)
+      return 0
     }
+    const restUntil = admission.roomAt(now)
+    if (restUntil !== Number.POSITIVE_INFINITY) this.#owner.restUntil(restUntil)
     return 0
   }
 

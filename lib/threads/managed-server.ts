@@ -24,6 +24,7 @@ import { isPriority, type LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
 import type { SocketTicket } from '../server/ticket.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
+import { packError } from './error-record.ts'
 import { EventRelay } from './event-relay.ts'
 import { ListenBook } from './listen-book.ts'
 import {
@@ -67,6 +68,10 @@ export class ManagedServer<Data = unknown> {
   #lastToken = 0
   /** The owner has asked for the end. */
   #isLeaving = false
+  /** A thread that is being started; never rejects. Stopping and restarting wait for it. */
+  #beginning: Promise<void> | null = null
+  /** What was begun before it is not wanted any more. */
+  #terminations = 0
   readonly #relay: EventRelay
 
   /**
@@ -125,7 +130,7 @@ export class ManagedServer<Data = unknown> {
     return this.#priority
   }
 
-  /** What ended its thread; null unless it is 'faulted'. */
+  /** What ended its thread, or kept that from answering when it was stopped; null otherwise. */
   get fault(): Error | null {
     return this.#fault
   }
@@ -168,8 +173,9 @@ export class ManagedServer<Data = unknown> {
   }
 
   /** Replaces it by a copy. */
-  setData(data: Data): Promise<void> {
-    return this.#call('setData', [data])
+  async setData(data: Data): Promise<void> {
+    await this.#call('setData', [data])
+    this.#data = data
   }
 
   status(): Promise<ThreadStatus> {
@@ -232,9 +238,11 @@ export class ManagedServer<Data = unknown> {
 
   /** At once, in the middle of whatever the thread does. Clients see their connections closed. */
   async terminate(): Promise<void> {
+    this.#terminations++
     this.#isLeaving = true
     this.#book.close()
     await this.#thread?.terminate()
+    await this.#beginning
     this.#ended()
   }
 
@@ -245,22 +253,13 @@ export class ManagedServer<Data = unknown> {
   async restart(options: ManagedRestartOptions = {}): Promise<StopReport> {
     checkManagedRestart(options)
     const { keepListener = true, graceMs = DRAIN_MS, reset = false } = options
-    const before = this.#settings
-    const module = options.module === undefined ? before.module : moduleUrl(options.module)
-    if (this.#thread !== null) this.#data = await this.#call('getData', [])
-    let report: StopReport = NOBODY
-    if (!keepListener && this.#thread !== null) report = await this.#leave('stop', [{ graceMs, reset }], graceMs)
-    const old = this.#thread
-    if (this.#book.isClosed) this.#book = this.#book.reopened()
-    this.#settings = { ...before, module }
-    try {
-      await this.#begin()
-    } catch (error) {
-      this.#settings = before
-      if (old === null) this.#book.close()
-      throw error
-    }
-    return old === null ? report : this.#retire(old, { graceMs, reset })
+    const module = options.module === undefined ? null : moduleUrl(options.module)
+    while (this.#beginning !== null) await this.#beginning
+    if (keepListener || this.#thread === null) return this.#replace(module, { graceMs, reset })
+    this.#data = await this.#call('getData', []).catch(() => this.#data)
+    const report = await this.#leave('stop', [{ graceMs, reset }], graceMs)
+    await this.#replace(module, {})
+    return report
   }
 
   /**
@@ -301,11 +300,43 @@ export class ManagedServer<Data = unknown> {
 
   async #begin(): Promise<void> {
     const { timing, worker } = this.#settings
+    const terminations = this.#terminations
     const { thread } = await ServerThread.start(this.#plan(), this.#threadOwner(), timing, worker)
+    if (terminations !== this.#terminations) {
+      await thread.terminate()
+      throw terminated()
+    }
     this.#thread = thread
     this.#fault = null
     this.#isLeaving = false
     this.#enter('listening')
+  }
+
+  /** The new thread first; when it listens the old one takes leave. */
+  async #replace(module: string | null, options: StopOptions): Promise<StopReport> {
+    let done = (): void => {}
+    this.#beginning = new Promise((resolve) => {
+      done = resolve
+    })
+    const old = this.#thread
+    const before = this.#settings
+    const terminations = this.#terminations
+    try {
+      // What cannot be cloned is as it was set here last.
+      if (old !== null) this.#data = await old.call('getData', []).catch(() => this.#data)
+      if (terminations !== this.#terminations) throw terminated()
+      if (this.#book.isClosed) this.#book = this.#book.reopened()
+      if (module !== null) this.#settings = { ...before, module }
+      await this.#begin()
+    } catch (error) {
+      this.#settings = before
+      if (this.#thread === null) this.#book.close()
+      throw error
+    } finally {
+      this.#beginning = null
+      done()
+    }
+    return old === null ? NOBODY : this.#retire(old, options)
   }
 
   #plan(): ThreadPlan {
@@ -347,6 +378,7 @@ export class ManagedServer<Data = unknown> {
   }
 
   async #leave(verb: 'drain' | 'stop', args: [DrainOptions & StopOptions], workMs: number): Promise<DrainReport> {
+    while (this.#beginning !== null) await this.#beginning
     const thread = this.#thread
     this.#isLeaving = true
     // First, so that nobody joins a queue that nobody will serve; the thread empties its own.
@@ -382,6 +414,12 @@ export class ManagedServer<Data = unknown> {
     try {
       await old.call('quiesce', [false])
       return await old.call('stop', [options], options.graceMs)
+    } catch (error) {
+      // The new thread serves; what became of the old one is told.
+      const context = { operation: 'restart', connectionId: null, retryInMs: 0, fatal: false, isHandled: false }
+      this.#relay.told('error', [packError(error), context])
+      await old.terminate()
+      return NOBODY
     } finally {
       await old.end()
     }
@@ -393,4 +431,8 @@ export class ManagedServer<Data = unknown> {
     this.#state = state
     this.#relay.state(state, previous)
   }
+}
+
+function terminated(): ServerError {
+  return new ServerError('GONE', 'the server was terminated while its thread was started')
 }

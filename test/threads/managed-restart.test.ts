@@ -119,6 +119,40 @@ describe('restart', () => {
   })
 })
 
+describe('verbs that meet', () => {
+  it('restarts take turns, and a stop comes after them', async () => {
+    const server = await start()
+    const restarts = [server.restart(), server.restart({ module: moduleFile('hello-again.mjs') })]
+    const stopped = server.stop()
+    await Promise.all([...restarts, stopped])
+    expect([server.state, server.active, server.threadId]).toEqual(['stopped', false, -1])
+    await server.restart()
+    const client = await open(server)
+    await client.send(GET).received('second')
+  })
+
+  it('terminate ends what is being started as well', async () => {
+    const server = await start()
+    const restart = expect(server.restart()).rejects.toMatchObject({ code: 'GONE' })
+    await until(() => server.threadId >= 0)
+    await server.terminate()
+    await restart
+    expect([server.state, server.active]).toEqual(['stopped', false])
+    await Promise.all([server.stop(), server.drain(), server.terminate()])
+  })
+
+  it('a stop shortens a drain, and both end', async () => {
+    const server = await start()
+    const client = await open(server)
+    client.send('GET / HT')
+    await until(async () => (await server.stats()).accepted === 1)
+    const drained = server.drain()
+    const stopped = server.stop()
+    expect(await Promise.all([drained, stopped])).toMatchObject([{ cut: 1 }, { cut: 1 }])
+    expect(server.state).toBe('stopped')
+  })
+})
+
 describe('a server in a thread', () => {
   it('listens at a unix socket, whose file goes with it', async () => {
     const server = await start({ listen: { path: PATH, mode: 0o600 } })
