@@ -1,5 +1,6 @@
 /** An HTTP server in Node's own loop: `node dist/examples/hello-server.js [PORT]`. Ctrl-C lets answers end. */
-import { attachToNodeLoop, HttpServer, Multi, prepareResponse } from '../lib/index.ts' // in your program: from 'sockmux'
+// In your program: from 'sockmux'.
+import { attachToNodeLoop, HttpServer, Multi, prepareResponse } from '../lib/index.ts'
 
 const multi = new Multi()
 const loop = attachToNodeLoop(multi)

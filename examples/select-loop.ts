@@ -1,6 +1,7 @@
 /**
  * A Multi in a loop around poll(2), as programs have it that keep no set of descriptors: before each wait the Multi is
- * asked what to wait for, and how long. Copy `plugIntoSelectLoop`; your own descriptors stand beside those of the Multi.
+ * asked what to wait for, and how long. Copy `plugIntoSelectLoop`; descriptors of your own stand beside those of the
+ * Multi.
  */
 import { kernel, type Multi, POLL_STRIDE, SOCKET_TIMEOUT } from '../lib/index.ts' // in your program: from 'sockmux'
 import { demonstrate, isMain } from './demonstration.ts'

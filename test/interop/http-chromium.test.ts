@@ -67,7 +67,10 @@ try {
     socket.addEventListener('message', ({ data }) => resolve(data), { once: true })
     socket.addEventListener('close', () => reject(new Error('socket')), { once: true })
   })
-  await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = () => reject(new Error('no socket')) })
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve
+    socket.onerror = () => reject(new Error('no socket'))
+  })
   told.socket = { protocol: socket.protocol, extensions: socket.extensions }
   let answer = message()
   socket.send('grüße')
@@ -76,7 +79,9 @@ try {
   socket.send(new Uint8Array(${MESSAGE_BYTES}).fill(9))
   const bytes = new Uint8Array(await answer)
   told.socket.binary = [bytes.length, bytes.every((byte) => byte === 9)]
-  const closed = new Promise((resolve) => { socket.onclose = ({ code, reason, wasClean }) => resolve([code, reason, wasClean]) })
+  const closed = new Promise((resolve) => {
+    socket.onclose = ({ code, reason, wasClean }) => resolve([code, reason, wasClean])
+  })
   socket.close(4001, 'enough')
   told.socket.closed = await closed
 } catch (error) {

@@ -38,7 +38,8 @@ def pieces():
             piece = f.read(50000)
             if not piece: return
             yield piece
-for name, body, headers in [('length', open(path, 'rb').read(), {}), ('chunks', pieces(), {'Transfer-Encoding': 'chunked'})]:
+chunked = {'Transfer-Encoding': 'chunked'}
+for name, body, headers in [('length', open(path, 'rb').read(), {}), ('chunks', pieces(), chunked)]:
     c.request('POST', '/echo', body=body, headers=headers, encode_chunked=name == 'chunks')
     told[name] = hashlib.sha256(c.getresponse().read()).hexdigest()
 c.request('GET', '/file.bin', headers={'Range': 'bytes=100-199'})

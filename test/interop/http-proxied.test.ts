@@ -26,7 +26,8 @@ async function nginxBefore(path: string, site: HttpSite, directives = '', versio
       .map((name) => `${name}_temp_path ${directory}/temp/${name};`)
       .join(' ')
     const port = ports[0] as number
-    const config = `daemon off; worker_processes 1; pid ${directory}/nginx.pid; error_log ${directory}/output.log notice;
+    const config = `daemon off; worker_processes 1;
+pid ${directory}/nginx.pid; error_log ${directory}/output.log notice;
 ${process.getuid?.() === 0 ? `user ${userInfo().username};` : ''}
 events { worker_connections 256; }
 http {
