@@ -152,7 +152,8 @@ export class ConnectionMachine implements Machine {
     if (this.#state !== State.OPEN && this.#state !== State.SETTING_UP) return
     this.#reason = reason
     this.#error = error
-    if (linger && this.subject.lingerMs > 0) this.#close()
+    if (this.#driver?.openEnded === true) this.#cut()
+    else if (linger && this.subject.lingerMs > 0) this.#close()
     else this.#end()
   }
 
@@ -161,7 +162,8 @@ export class ConnectionMachine implements Machine {
     if (this.#state === State.ENDED) return
     this.#reason = reason
     this.#error = error
-    this.#end()
+    if (this.#driver?.openEnded === true) this.#cut()
+    else this.#end()
   }
 
   /** The peer's last bytes are waited for no longer. False when it does not do that. */
@@ -173,11 +175,10 @@ export class ConnectionMachine implements Machine {
 
   /** Closes at once, with a reset instead of a FIN, so that nobody takes what was sent for the whole. */
   reset(reason: CloseReason, error: Error | null = null): void {
-    const { fd, socket } = this.stream
-    if (fd >= 0) this.host.kernel.setOption(fd, SocketOption.LINGER, 0)
-    // From below: TLS must not say close_notify, which would look like an orderly end.
-    socket.close()
-    this.fail(reason, error)
+    if (this.#state === State.ENDED) return
+    this.#reason = reason
+    this.#error = error
+    this.#cut()
   }
 
   /** Lets the descriptor go without closing it. What was read and not used is the driver's to pass on. */
@@ -364,6 +365,15 @@ export class ConnectionMachine implements Machine {
       if (received <= 0 || this.#lingerBytes > LINGER_BYTES_MAX) this.#end()
     }
     if (this.#state === State.CLOSING) this.markDirty()
+  }
+
+  /** Ends by a reset. */
+  #cut(): void {
+    const { fd, socket } = this.stream
+    if (fd >= 0) this.host.kernel.setOption(fd, SocketOption.LINGER, 0)
+    // From below: TLS must not say close_notify, which would look like an orderly end.
+    socket.close()
+    this.#end()
   }
 
   /** The only end. */

@@ -11,6 +11,11 @@ export interface Driver {
   /** Between two requests: nothing is lost when it is closed to make room for another. A driver without it never is. */
   readonly idle?: boolean
   /**
+   * What is being sent goes on until the end of the connection: ended now it must be reset, so that the peer does not
+   * take a part for the whole. A driver without it says where things end.
+   */
+  readonly openEnded?: boolean
+  /**
    * Absolute, of this moment's state; Infinity for none. Asked after each run. Moving it later costs nothing: the timer
    * stays where it is and is looked at when it is due.
    */

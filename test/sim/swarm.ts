@@ -40,7 +40,8 @@ export function runReplayable(scenario: Scenario, seed: number, options: Simulat
   }
 }
 
-function describeFailure(simulation: Simulation, cause: unknown, file: string): string {
+/** How to see it again. */
+export function describeFailure(simulation: Simulation, cause: unknown, file: string): string {
   const { seed, world, faults, kernel } = simulation
   const on = Object.entries(faults).filter(([, probability]) => probability > 0)
   return [

@@ -3,6 +3,7 @@
  * wants it, gives the answer to the sender. Every callback may throw, and may end the connection: what a handler throws
  * is answered once, and told to the server. Knows nothing of reading; see HttpDriver.
  */
+import { show } from '../../base/options.ts'
 import { type SettlementDesk, settlementDesk } from '../../multi/settlement.ts'
 import { HeaderList } from '../../wire/http1/header-list.ts'
 import type { RequestReader } from '../../wire/http1/request-reader.ts'
@@ -105,6 +106,10 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   /** The socket must take something before the answer goes on. */
   get isBlocked(): boolean {
     return this.answer === Answer.SENDING && this.#sendStatus === SendStatus.BLOCKED
+  }
+
+  get isOpenEnded(): boolean {
+    return this.#sender.isOpenEnded
   }
 
   /** The program must do something before the answer goes on. */
@@ -235,6 +240,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink {
   }
 
   respond(request: HttpRequest, response: HttpResponse): void {
+    if (!isResponse(response)) throw new TypeError(`respond: a response must be an object, not ${show(response)}`)
     if (request !== this.request) {
       this.#sender.discard(response)
       return

@@ -76,6 +76,10 @@ export class HttpDriver implements Driver {
     return this.#isOurs && this.#phase === Phase.IDLE && this.#exchange.outbox.pending === 0
   }
 
+  get openEnded(): boolean {
+    return this.#exchange.isOpenEnded
+  }
+
   get deadline(): number {
     const { clock } = this.#exchange
     const isStalled = this.#exchange.outbox.pending > 0 || this.#exchange.isBlocked

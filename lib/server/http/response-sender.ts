@@ -79,6 +79,11 @@ export class ResponseSender implements SourceOwner {
     return this.#source !== null
   }
 
+  /** Nothing but the end of the connection will tell the peer that it has all of this body, and it has not. */
+  get isOpenEnded(): boolean {
+    return this.#framing === Framing.UNTIL_CLOSE && (this.busy || this.#outbox.pending > 0)
+  }
+
   /** Throws a TypeError or RangeError, or a SystemError of a file, when nothing of the response was sent. */
   start(response: HttpResponse, context: ResponseContext): SendStatus {
     if (response instanceof PreparedResponse && this.#prepared(response, context)) return SendStatus.DONE

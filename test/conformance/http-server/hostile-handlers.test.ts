@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { HttpRequest } from '../../../lib/index.ts'
+import { type HttpRequest, PAUSE } from '../../../lib/index.ts'
 import { httpStage, statuses } from '../../support/http-stage.ts'
 import { scenario } from '../drivers.ts'
 
@@ -83,6 +83,19 @@ scenario('resets a connection whose answer fails half-way', async (bench) => {
   await stage.close()
 })
 
+scenario('shows a client that knows no length that its answer was cut', async (bench) => {
+  const stage = httpStage(bench, {
+    timeouts: { lingerMs: 50 },
+    handler: () => ({ body: (at) => (at === 0 ? 'the beginning' : PAUSE) }),
+  })
+  const client = stage.client('GET / HTTP/1.0\r\n\r\n')
+  await stage.until(() => client.received.includes('the beginning'))
+  void stage.server.stop()
+  await stage.until(() => client.isOver)
+  expect([client.ended, client.failed]).toEqual([false, 'ECONNRESET'])
+  await stage.close()
+})
+
 scenario('drops answers that come too late, and refuses a second', async (bench) => {
   const kept: HttpRequest[] = []
   const refusals: unknown[] = []
@@ -102,6 +115,7 @@ scenario('drops answers that come too late, and refuses a second', async (bench)
   const client = stage.client(get('/'))
   await stage.until(() => client.received.endsWith('first'))
   kept[0]?.respond({ body: 'late' })
+  expect(() => kept[0]?.respond(undefined as never)).toThrow('respond: a response must be an object, not undefined')
   kept[0]?.inform(103, [['Link', '</x>']])
   kept[0]?.resume()
   kept[0]?.discard()
