@@ -27,7 +27,7 @@ export const ticketOffices: Facility<TicketOffice> = {
   close: (office) => office.closeAll(),
 }
 
-export class TicketOffice implements Machine {
+class TicketOffice implements Machine {
   readonly kind: MachineKind = MachineKind.BACKGROUND
   readonly subject: null = null
   readonly timers: TimerTable = new TimerTable(TIMER_COUNT)

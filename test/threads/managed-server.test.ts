@@ -1,3 +1,4 @@
+import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   type ListenHandle,
@@ -8,6 +9,7 @@ import {
   setPanicHandler,
 } from '../../lib/index.ts'
 import { ownedCount } from '../../lib/sys/native.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { Client, moduleFile, openSockets, until } from './support.ts'
 
 interface EchoData {
@@ -81,6 +83,51 @@ describe('a server in a thread of its own', () => {
     await expect(Client.open(portOf(server))).rejects.toThrow()
     await expect(server.stats()).rejects.toMatchObject({ code: 'GONE' })
     await server.stop()
+  })
+})
+
+describe('the module', () => {
+  it('may be sessions, and export options that cannot be cloned', async () => {
+    const server = await start({ module: moduleFile('session.mjs') })
+    const foreign = await Client.open({ host: '127.0.0.1', port: portOf(server), localAddress: '127.0.0.2' })
+    clients.push(foreign)
+    await foreign.ended()
+    const [first, second] = [await open(server), await open(server)]
+    await first.send('hello').received('0 hello')
+    second.send('too')
+    await first.send('leave').ended()
+    await second.received('1 too')
+    await second.ended()
+    // The session heard of it as well.
+    await until(async () => (await logOf(server)).length === 2)
+    expect(await logOf(server)).toEqual(['timeout', expect.stringMatching(/^session .*ETIMEDOUT/)])
+    expect((await server.stats()).dropped).toMatchObject({ policy: 1 })
+  })
+
+  it('speaks TLS with certificates that the owner has', async () => {
+    const { certificate, key } = makeCertificate({ commonName: 'threads', names: ['localhost'] })
+    const server = await start({ tls: { certificate, certificateKey: key } })
+    const options = { port: portOf(server), host: '127.0.0.1', servername: 'localhost', ca: certificate }
+    const socket = connectTls(options)
+    socket.on('error', () => {})
+    socket.write('secret')
+    const answer = await new Promise((resolve) => socket.once('data', resolve))
+    expect(String(answer)).toBe('> secret')
+    socket.destroy()
+    await expect(start({ tls: { certificate: 'nonsense', certificateKey: 'nonsense' } })).rejects.toThrow(/tls/)
+    await expect(start({ tls: { sni: () => null } as object })).rejects.toThrow(/cannot go to another thread/)
+  })
+
+  it('must not be two things at once', async () => {
+    const http = 'export const handler = () => ({});'
+    for (const [other, pattern] of [
+      ['export const readable = () => {}', /readable.*HTTP/],
+      ['export const start = 3', /start.*function/],
+    ] as const) {
+      await expect(start({ module: `data:text/javascript,${http}${other}` })).rejects.toThrow(pattern)
+    }
+    const two = 'data:text/javascript,export const session = () => {}; export const writable = () => {}'
+    await expect(start({ module: two })).rejects.toThrow(/session/)
   })
 })
 
