@@ -101,11 +101,11 @@ export class Crew {
   }
 
   /** In the middle of whatever it does; it is replaced. */
-  async kill(index: number): Promise<void> {
-    const member = this.#places[index]
-    if (!member) return
+  async kill(member: GroupMember, why: string): Promise<void> {
+    if (member.isLeaving) return
+    member.isLeaving = true
     await member.thread.terminate()
-    this.#died(member, new ServerError('GONE', 'the thread was terminated'))
+    this.#died(member, new ServerError('GONE', why))
   }
 
   /** All of them, for good. */
@@ -118,16 +118,18 @@ export class Crew {
     return reports
   }
 
-  /** Nobody is started until `open` is called; resolves when nobody is starting any more. */
-  async shut(): Promise<() => void> {
+  /** Nobody is started from now on, until what it returns is called. */
+  shut(): () => void {
     let open!: () => void
-    const before = this.#gate
     this.#gate = new Promise((resolve) => {
       open = resolve
     })
-    await before
-    await Promise.allSettled(this.#starting)
     return open
+  }
+
+  /** Resolves when nobody is starting any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#starting)
   }
 
   async #occupy(index: number): Promise<void> {

@@ -68,7 +68,13 @@ export class Dispatcher {
       this.#homeless.push({ fd, generation: kernel.generation(fd), peer, worker })
       return
     }
-    const ticket = offerSocket(fd, peer)
+    let ticket: SocketTicket
+    try {
+      ticket = offerSocket(fd, peer)
+    } catch (error) {
+      kernel.close(fd)
+      return panic('a group of servers', error)
+    }
     member.load++
     this.#unanswered++
     member.thread.call('adopt', [ticket, peer]).then(

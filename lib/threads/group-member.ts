@@ -2,7 +2,7 @@
  * One thread of a group, as the group holds it: where it stands, how many connections it was given, and how it takes
  * leave. A thread that does not answer is ended all the same, once its time is over.
  */
-import type { StopReport } from '../server/server-control.ts'
+import type { ServerStats, StopReport } from '../server/server-control.ts'
 import { ServerError } from '../server/server-error.ts'
 import type { ServerThread } from './server-thread.ts'
 import { Closing, type ThreadSignals } from './thread-signals.ts'
@@ -38,6 +38,8 @@ export class GroupMember {
   isStuck = false
   /** Connections that it was handed and that have not ended, as far as that is counted. */
   load = 0
+  /** What it had counted when it took leave. */
+  lastStats: ServerStats | null = null
   /** It has had no connection since. */
   idleSince: number
   #beats = 0
@@ -85,7 +87,9 @@ export class GroupMember {
     try {
       const quiesced = keepsQueues ? thread.call('quiesce', [false]) : Promise.resolve()
       const stopped = quiesced.then(() => thread.call('stop', [{ graceMs, reset }], graceMs))
-      return await within('stop', graceMs + ANSWER_MS, stopped)
+      const report = await within('stop', graceMs + ANSWER_MS, stopped)
+      this.lastStats = await within('stats', ANSWER_MS, thread.call('stats', []))
+      return report
     } catch {
       await thread.terminate()
       return NOBODY

@@ -57,7 +57,10 @@ export interface ServerGroupOptions<Data = unknown> extends Omit<ManagedServerOp
   balance?: 'round-robin' | 'least-connections'
   /** Of 'handoff': no thread has more at once; when all have so many, peers wait. 1: a thread for each connection. */
   connectionsPerWorker?: number
-  /** A thread whose loop has not turned for so long is stuck. 0: it may take its time. Default 5000. */
+  /**
+   * A thread whose loop has not turned for so long is stuck. 0: it may take its time. Default 5000, and 0 for
+   * `connectionsPerWorker` 1.
+   */
   stuckMs?: number
   /** The Multi on which this thread accepts, for 'handoff', and listens for handovers. Default: one on Node's loop. */
   multi?: Multi<object> | null
@@ -148,7 +151,8 @@ export function groupSettings(options: ServerGroupOptions): GroupSettings {
     pickMs: options.pickMs ?? PICK_MS,
     isLeastConnections: options.balance === 'least-connections',
     perWorker: options.connectionsPerWorker ?? Number.POSITIVE_INFINITY,
-    stuckMs: options.stuckMs ?? STUCK_MS,
+    // A thread that has one connection may wait in it.
+    stuckMs: options.stuckMs ?? (options.connectionsPerWorker === 1 ? 0 : STUCK_MS),
     onWorker: options.onWorker ?? null,
   }
 }

@@ -10,7 +10,7 @@ import { Admission, type Limits } from '../server/admission.ts'
 import { ClosingCallbacks } from '../server/closing-callbacks.ts'
 import type { ListenHandle } from '../server/listen-options.ts'
 import { panic, report } from '../server/panic.ts'
-import type { DrainReport, StopReport, SuspendOptions } from '../server/server-control.ts'
+import type { DrainReport, ServerStats, StopReport, SuspendOptions } from '../server/server-control.ts'
 import { ServerError } from '../server/server-error.ts'
 import { changedLimits, type LimitOptions, type ServerLimitOptions, serverSettings } from '../server/server-options.ts'
 import { checkTransition, type ServerState } from '../server/server-state.ts'
@@ -23,7 +23,7 @@ import { EventRelay } from './event-relay.ts'
 import { type GroupMember, type LeaveTerms, type MemberPlace, within } from './group-member.ts'
 import type { GroupSettings, ServerGroupOptions, WorkerChange } from './group-options.ts'
 import { GroupSockets } from './group-sockets.ts'
-import { sumReports } from './group-sums.ts'
+import { addStats, sumReports } from './group-sums.ts'
 import { HandOff } from './hand-off.ts'
 import { Relief } from './relief.ts'
 import { SharedCounts } from './shared-counts.ts'
@@ -46,6 +46,8 @@ export class GroupRun implements CrewOwner {
   readonly closing = new ClosingCallbacks((error) => panic('onClose', error))
   state: ServerState = 'idle'
   priority: ThreadPlan['priority']
+  /** Of threads that took leave. */
+  past: ServerStats | null = null
   data: unknown
   readonly #settings: GroupSettings
   readonly #relay: EventRelay
@@ -120,9 +122,10 @@ export class GroupRun implements CrewOwner {
     this.#handOff?.hold(this.#isHeld)
     await Promise.all(this.crew.all.map(({ thread }) => thread.call('suspend', [withoutTimer(options)])))
     if (options.forMs === undefined) return
-    setTimeout(() => {
+    const timer = setTimeout(() => {
       if (this.#suspension === options) this.resume().catch(() => {})
     }, options.forMs)
+    timer.unref()
   }
 
   async resume(): Promise<void> {
@@ -163,26 +166,46 @@ export class GroupRun implements CrewOwner {
   }
 
   /** While it runs nobody is started, nobody accepts, and every thread's loop stands still. */
-  exclusive<T>(section: () => T | PromiseLike<T>, timeoutMs: number, holdMs: number): Promise<T> {
+  async exclusive<T>(section: () => T | PromiseLike<T>, timeoutMs: number, holdMs: number): Promise<T> {
     const deadline = systemClock.now() + timeoutMs
-    return this.#inTurn(async () => {
-      const remainingMs = deadline - systemClock.now()
-      if (remainingMs <= 0) throw new ServerError('TIMEOUT', 'exclusive: others were in their sections all the time')
-      const open = await this.crew.shut()
-      this.#locks++
-      this.#handOff?.hold(this.#isHeld)
-      const token = ++this.#lastToken
-      const members = this.crew.all
-      try {
-        await lockAll(members, token, Math.max(deadline - systemClock.now(), 0), holdMs)
-        return await within('exclusive', holdMs, (async () => section())())
-      } finally {
-        await unlockAll(members, token)
-        this.#locks--
-        open()
-        this.#handOff?.hold(this.#isHeld)
-      }
+    let isLate = false
+    let begins!: () => void
+    const begun = new Promise<void>((resolve) => {
+      begins = resolve
     })
+    const result = this.#inTurn(async () => {
+      if (isLate) throw new ServerError('TIMEOUT', 'exclusive: too late')
+      begins()
+      return this.#locked(section, deadline, holdMs)
+    })
+    try {
+      await within('exclusive', timeoutMs, begun)
+    } catch (error) {
+      isLate = true
+      result.catch(() => {})
+      throw error
+    }
+    return result
+  }
+
+  async #locked<T>(section: () => T | PromiseLike<T>, deadline: number, holdMs: number): Promise<T> {
+    const open = this.crew.shut()
+    const remainingMs = (): number => Math.max(deadline - systemClock.now(), 0)
+    this.#locks++
+    this.#handOff?.hold(this.#isHeld)
+    const token = ++this.#lastToken
+    let members: GroupMember[] = []
+    try {
+      await within('exclusive', remainingMs(), this.crew.settled())
+      members = this.crew.all
+      await lockAll(members, token, remainingMs(), holdMs)
+      return await within('exclusive', holdMs, (async () => section())())
+    } finally {
+      await unlockAll(members, token)
+      this.#locks--
+      open()
+      this.#handOff?.hold(this.#isHeld)
+    }
   }
 
   async quiesce(drainsQueue: boolean): Promise<ListenHandle[]> {
@@ -221,6 +244,7 @@ export class GroupRun implements CrewOwner {
   }
 
   async prepare({ thread }: GroupMember): Promise<void> {
+    await thread.call('throttle', [this.#admission.limits])
     if (this.#suspension !== null) await thread.call('suspend', [withoutTimer(this.#suspension)])
     else if (this.state === 'draining') await thread.call('quiesce', [false])
   }
@@ -231,6 +255,7 @@ export class GroupRun implements CrewOwner {
     args: Parameters<ThreadEvents[Event]>,
   ): void {
     if (event === 'disconnect') this.#dispatcher.ended(member)
+    if (event === 'state') this.#stateOf(member, args[0] as ServerState)
     if (event === 'state' || (event === 'idle' && this.counts.connections > 0)) return
     const [client, ...rest] = args as unknown[]
     const isOfClient = event === 'connect' || event === 'disconnect'
@@ -247,6 +272,7 @@ export class GroupRun implements CrewOwner {
   changed(change: Omit<WorkerChange, 'threadId'>, member: GroupMember | null): void {
     const { onWorker } = this.#settings
     const { error, kind } = change
+    if (kind === 'retired' && member?.lastStats) this.past = addStats(this.past, member.lastStats)
     if (!this.sockets.isClosed) this.#relief.settle(this.crew.places)
     this.#dispatcher.settle()
     try {
@@ -303,6 +329,12 @@ export class GroupRun implements CrewOwner {
         if (fatal && (this.state === 'listening' || this.state === 'suspended')) this.#enter('faulted')
       },
     }
+  }
+
+  /** The module has stopped its own server, or it cannot accept any more: another one takes its place. */
+  #stateOf(member: GroupMember, state: ServerState): void {
+    if ((state !== 'stopped' && state !== 'faulted') || this.#leaving !== null) return
+    void this.crew.kill(member, `the server of the thread is ${state}`)
   }
 
   /** Peers wait, and no thread has room. */

@@ -20,6 +20,12 @@ export function sumStats(all: readonly ServerStats[]): ServerStats | null {
   return { ...(sum as unknown as ServerStats), startedAt: first.startedAt }
 }
 
+/** What those who are gone have counted: none of their connections is here. */
+export function addStats(past: ServerStats | null, more: ServerStats): ServerStats {
+  const gone = { ...more, connections: 0 }
+  return past === null ? gone : (sumStats([past, gone]) as ServerStats)
+}
+
 function addUp(sum: Record<string, unknown>, other: object): void {
   for (const [key, value] of Object.entries(other)) {
     if (typeof value === 'number') sum[key] = Number(sum[key] ?? 0) + value

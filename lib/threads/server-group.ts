@@ -161,9 +161,11 @@ export class ServerGroup<Data = unknown> {
     await this.#all('setData', [data])
   }
 
-  /** Summed up; of the threads that are here. */
+  /** Summed up, those of threads that were replaced included, but not of those that crashed. */
   async stats(): Promise<ServerStats> {
-    const sum = sumStats(await this.#all('stats', []))
+    const { past } = this.#run
+    const present = await this.#all('stats', [])
+    const sum = sumStats(past === null ? present : [past, ...present])
     if (sum === null) throw new ServerError('GONE', `stats: the group is ${this.state}, without a thread`)
     return sum
   }
@@ -247,7 +249,9 @@ export class ServerGroup<Data = unknown> {
   /** At once, in the middle of whatever it does; it is replaced. Its clients see their connections closed. */
   async terminate(worker: number): Promise<void> {
     isInteger(0, this.#last)('worker', worker)
-    await this.#run.crew.kill(worker)
+    const { crew } = this.#run
+    const member = crew.places[worker]
+    if (member) await crew.kill(member, 'the thread was terminated')
   }
 
   /**

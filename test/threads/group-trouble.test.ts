@@ -18,7 +18,7 @@ async function clientsOfAll(port: number, count: number): Promise<Map<string, Cl
 }
 
 describe('a thread of a group', () => {
-  for (const share of ['reuseport', 'handoff', 'exclusive'] as const satisfies ShareMode[]) {
+  for (const share of ['reuseport', 'handoff'] as const satisfies ShareMode[]) {
     it(`that crashes loses its own connections only, and is replaced ('${share}')`, async () => {
       const group = await stage.start({ workers: 3, share })
       const clients = await clientsOfAll(portOf(group), 30)
@@ -59,6 +59,14 @@ describe('a thread of a group', () => {
       expect(crashes()).toHaveLength(count)
     }
     expect(crashes()).toEqual([0, 100, 200])
+  })
+
+  it('whose module stops its server is replaced', async () => {
+    const group = await stage.start({ workers: 2, share: 'handoff' })
+    await ask(await stage.client(portOf(group)), '/stop')
+    await until(() => stage.changes.some(({ kind }) => kind === 'crashed') && group.workers.length === 2)
+    expect(stage.changes.find(({ kind }) => kind === 'crashed')?.error?.message).toMatch(/is stopped/)
+    expect((await clientsOfAll(portOf(group), 4)).size).toBe(2)
   })
 
   it('that is stuck is noticed, relieved of new connections, and trusted again', async () => {
@@ -117,11 +125,10 @@ describe('the lock of a group', () => {
       order.push(`${name} ends`)
     }
     const late = { code: 'TIMEOUT' }
-    await Promise.all([
-      group.exclusive(section('one')),
-      group.exclusive(section('two')),
-      expect(group.exclusive(section('three'), { timeoutMs: 20 })).rejects.toMatchObject(late),
-    ])
+    const sections = Promise.all([group.exclusive(section('one')), group.exclusive(section('two'))])
+    await expect(group.exclusive(section('three'), { timeoutMs: 20 })).rejects.toMatchObject(late)
+    expect(order).not.toContain('two ends')
+    await sections
     expect(order).toEqual(['one begins', 'one ends', 'two begins', 'two ends'])
     const client = await stage.client(portOf(group))
     client.send('GET /busy1500 HTTP/1.1\r\nHost: x\r\n\r\n')

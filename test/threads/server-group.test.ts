@@ -97,6 +97,20 @@ describe('a group of servers', () => {
     expect([group.state, group.workers]).toEqual(['stopped', []])
   })
 
+  it('counts on while its threads are replaced', async () => {
+    const group = await stage.start({ workers: 2, share: 'reuseport' })
+    for (let count = 0; count < 10; count++) {
+      const client = await stage.client(portOf(group))
+      await ask(client)
+      client.close()
+    }
+    await until(() => group.connections === 0)
+    await group.recycle()
+    await group.recycle({ worker: 1 })
+    expect(await group.stats()).toMatchObject({ accepted: 10, connections: 0 })
+    expect(stage.changes.map(({ kind }) => kind).filter((kind) => kind === 'retired')).toHaveLength(3)
+  })
+
   it('refuses wrong options by name', async () => {
     const module = moduleFile('group.mjs')
     const wrong: [object, RegExp][] = [

@@ -6,10 +6,17 @@ const busy = (ms) => {
   while (performance.now() < end);
 }
 
+let server
+
+export const setup = (own) => {
+  server = own
+}
+
 export async function handler({ url }) {
   const ms = Number(/\d+/.exec(url)?.[0] ?? 0)
   if (url.startsWith('/busy')) busy(ms)
   if (url.startsWith('/slow')) await new Promise((resolve) => setTimeout(resolve, ms))
+  if (url.startsWith('/stop')) setImmediate(() => server.stop())
   if (url.startsWith('/crash'))
     setImmediate(() => {
       throw new Error('the worker is broken')
