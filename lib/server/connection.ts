@@ -19,11 +19,11 @@ import { type ConnectionTls, describeTls } from './connection-tls.ts'
 import type { Driver } from './driver.ts'
 import { ReplayFilter } from './replay-filter.ts'
 import type { SocketTicket } from './ticket.ts'
-import { ticketOffices, UNCLAIMED_MS } from './ticket-office.ts'
+import { type TicketGiver, ticketOffices, UNCLAIMED_MS } from './ticket-office.ts'
 import { withinEngine } from './within-engine.ts'
 
 /** Who made the connection: a Listener, a Server, or whoever adopted its descriptor. */
-export interface ConnectionBook {
+export interface ConnectionBook extends TicketGiver {
   /** After our last byte the peer's are read out for so long. 0: not at all. */
   readonly lingerMs: number
   /** Of connections whose bytes go to the program. */
@@ -39,8 +39,6 @@ export interface ConnectionBook {
   ended(connection: Connection, reason: CloseReason, error: Error | null): void
   /** A callback of the user's threw. The connection has ended already. Must not throw. */
   threw(connection: Connection, error: unknown): void
-  /** Nobody came for a socket that was detached here, and it was closed. */
-  ticketLost?(): void
   /** Throws a RangeError when another connection has that name. */
   rename(connection: Connection, name: string): void
 }
@@ -243,8 +241,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
         throw systemError(host.kernel, generation, 'detach')
       }
       const { unclaimedMs = UNCLAIMED_MS } = options
-      const book = this.#book
-      host.facility(ticketOffices).watch(fd, generation, unclaimedMs, () => book.ticketLost?.())
+      host.facility(ticketOffices).watch(fd, generation, unclaimedMs, this.#book)
       return { fd, generation, peer: this.#found?.peer ?? peer, local: this.#found?.local ?? local, head }
     })
   }

@@ -15,11 +15,16 @@ export const UNCLAIMED_MS = 30_000
 const TIMER = 0
 const TIMER_COUNT = 1
 
+/** Who gave a ticket away. */
+export interface TicketGiver {
+  /** Nobody came for it, and the socket was closed. */
+  ticketLost?(): void
+}
+
 interface Ticket {
   readonly fd: number
   readonly generation: number
-  /** Nobody came; the socket is closed. */
-  readonly lost: () => void
+  readonly giver: TicketGiver
 }
 
 export const ticketOffices: Facility<TicketOffice> = {
@@ -43,9 +48,9 @@ class TicketOffice implements Machine {
   }
 
   /** Within an entry of the engine. The descriptor was offered under that generation. */
-  watch(fd: number, generation: number, unclaimedMs: number, lost: () => void): void {
+  watch(fd: number, generation: number, unclaimedMs: number, giver: TicketGiver): void {
     const id = this.#freeIds.pop() ?? this.#tickets.length
-    this.#tickets[id] = { fd, generation, lost }
+    this.#tickets[id] = { fd, generation, giver }
     this.#deadlines.set(id, this.#host.now + unclaimedMs)
     this.#task ??= this.#host.spawn(this)
     this.#arm()
@@ -68,7 +73,7 @@ class TicketOffice implements Machine {
       this.#deadlines.set(id, Number.POSITIVE_INFINITY)
       this.#tickets[id] = undefined
       this.#freeIds.push(id)
-      if (this.#close(ticket)) ticket.lost()
+      if (this.#close(ticket)) ticket.giver.ticketLost?.()
     }
     this.#arm()
   }
