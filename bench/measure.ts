@@ -1,6 +1,7 @@
 /**
  * How figures come about: every measurement is a process of its own, and all subjects take turns (A B C A B C …), so
- * that what disturbs the machine for a while disturbs all of them. A subject is compared within its turn only.
+ * that what disturbs the machine for a while disturbs all of them. A subject is compared within its turn only. What is
+ * measured runs on the machine's last core, what asks it to work on the first.
  */
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -9,6 +10,12 @@ export interface Spread {
   readonly min: number
   readonly median: number
   readonly max: number
+}
+
+/** What goes before a command to keep it on a core: empty without taskset, or with one core. */
+export interface Pins {
+  readonly subject: readonly string[]
+  readonly load: readonly string[]
 }
 
 /** The middle value; of an even number the mean of the two in the middle. */
@@ -29,20 +36,34 @@ export function ratios(values: readonly number[], reference: readonly number[]):
   return spread(values.map((value, turn) => value / (reference[turn] as number)))
 }
 
-/** One figure per turn for each subject, the subjects in turns. */
-export function alternate<T>(subjects: readonly T[], turns: number, measureOnce: (subject: T) => number): number[][] {
-  const figures: number[][] = subjects.map(() => [])
+/** What each subject gave in each turn, the subjects in turns. */
+export async function alternate<S, A>(
+  subjects: readonly S[],
+  turns: number,
+  measureOnce: (subject: S, turn: number) => A | Promise<A>,
+): Promise<A[][]> {
+  const answers: A[][] = subjects.map(() => [])
   for (let turn = 0; turn < turns; turn++) {
-    for (const [index, subject] of subjects.entries()) figures[index]?.push(measureOnce(subject))
+    for (const [index, subject] of subjects.entries()) answers[index]?.push(await measureOnce(subject, turn))
   }
-  return figures
+  return answers
 }
 
-/** What goes before a command to keep it on the last core, which interrupts disturb least; empty without taskset. */
-export function pinning(): string[] {
-  const command = ['taskset', '--cpu-list', String(availableParallelism() - 1)]
-  const probe = spawnSync(command[0] as string, [...command.slice(1), 'true'], { timeout: PROBE_MS_MAX })
-  return probe.status === 0 ? command : []
+let found: Pins | null = null
+
+export function pins(): Pins {
+  found ??= findPins()
+  return found
+}
+
+function findPins(): Pins {
+  const cores = availableParallelism()
+  const none = { subject: [], load: [] }
+  if (cores < 2) return none
+  const pin = (core: number): string[] => ['taskset', '--cpu-list', String(core)]
+  const [program = '', ...parameters] = pin(cores - 1)
+  const probe = spawnSync(program, [...parameters, 'true'], { timeout: PROBE_MS_MAX })
+  return probe.status === 0 ? { subject: pin(cores - 1), load: pin(0) } : none
 }
 
 /** Runs a command to its end; its output. Throws with what it said when it fails. */
@@ -54,4 +75,10 @@ export function runCommand(command: readonly string[], timeoutMs: number): strin
   throw new Error(`${command.join(' ')}: ${reason}\n${result.stderr}`)
 }
 
+/** The same for a subject, on its core: the one line of JSON that it prints. */
+export function runSubject<A>(command: readonly string[]): A {
+  return JSON.parse(runCommand([...pins().subject, ...command], PROCESS_MS_MAX)) as A
+}
+
 const PROBE_MS_MAX = 5000
+const PROCESS_MS_MAX = 300_000

@@ -1,16 +1,16 @@
 /**
- * A server under measurement: a process of its own that prints "listening PORT" and serves until it is told to end.
- * What it cost is asked of the operating system: its CPU time and the memory that it holds.
+ * A server under measurement or asked for work: a process of its own that prints "listening PORT", or listens at a port
+ * known before, and serves until it is told to end. What it cost is asked of the operating system.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 
 const START_MS_MAX = 20_000
 const END_MS_MAX = 5_000
-/** Of /proc/PID/stat, behind the name: user and system time in ticks. */
-const USER_FIELD = 11
-const TICKS_PER_SECOND = 100
+const LOOK_MS = 20
+const NANOSECONDS = 1e9
 
 export class ServerProcess {
   readonly port: number
@@ -21,31 +21,44 @@ export class ServerProcess {
     this.port = port
   }
 
-  static async start(command: readonly string[]): Promise<ServerProcess> {
+  /** `port`: of one that says nothing. */
+  static async start(command: readonly string[], port: number | null = null): Promise<ServerProcess> {
     const [program = '', ...parameters] = command
     const child = spawn(program, parameters, { stdio: ['pipe', 'pipe', 'inherit'] })
-    const port = await new Promise<number>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${command.join(' ')} does not listen`)), START_MS_MAX)
+    const end = (): void => void child.kill('SIGKILL')
+    process.once('exit', end)
+    child.once('exit', () => process.off('exit', end))
+    const ended = new Promise<never>((_, reject) => {
       child.once('error', reject)
       child.once('exit', (status) => reject(new Error(`${command.join(' ')} ended with ${status}`)))
-      createInterface({ input: child.stdout }).once('line', (line) => {
-        clearTimeout(timer)
-        resolve(Number(/^listening (\d+)$/.exec(line)?.[1]))
-      })
     })
-    child.removeAllListeners('exit')
-    return new ServerProcess(child, port)
+    ended.catch(() => {})
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`${command.join(' ')} does not listen`)), START_MS_MAX)
+    })
+    tooLate.catch(() => {})
+    try {
+      const ready = port === null ? portSaid(child) : whenListening(child, port)
+      return new ServerProcess(child, await Promise.race([ready, ended, tooLate]))
+    } catch (error) {
+      end()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   get pid(): number {
     return this.#child.pid as number
   }
 
-  /** Seconds of CPU that it has used so far, all of its threads. */
+  /** Seconds of CPU that its threads have used so far, to the nanosecond. */
   cpuSeconds(): number {
-    const text = readFileSync(`/proc/${this.pid}/stat`, 'latin1')
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[USER_FIELD]) + Number(fields[USER_FIELD + 1])) / TICKS_PER_SECOND
+    const folder = `/proc/${this.pid}/task`
+    const texts = readdirSync(folder).map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'latin1'))
+    const used = texts.map((text) => Number(text.slice(0, text.indexOf(' '))))
+    return used.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / NANOSECONDS
   }
 
   /** Bytes of memory that are its own and in use. */
@@ -64,4 +77,43 @@ export class ServerProcess {
     await ended
     clearTimeout(timer)
   }
+}
+
+function portSaid(child: ChildProcess): Promise<number> {
+  return new Promise((resolve) => {
+    if (child.stdout === null) return
+    createInterface({ input: child.stdout }).once('line', (line) => {
+      resolve(Number(/^listening (\d+)$/.exec(line)?.[1]))
+    })
+  })
+}
+
+async function whenListening(child: ChildProcess, port: number): Promise<number> {
+  while (child.exitCode === null && child.signalCode === null) {
+    const isOpen = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.once('error', () => resolve(false))
+      socket.once('connect', () => {
+        socket.destroy()
+        resolve(true)
+      })
+    })
+    if (isOpen) return port
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+  throw new Error(`nothing listens at port ${port}`)
+}
+
+/** Ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer()
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      return server
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
 }

@@ -1,13 +1,18 @@
 /** The load generator wrk: so many connections that each ask again as soon as they are answered. */
 import { spawn, spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { packageRoot } from '../scripts/prebuild.ts'
+import { pins } from './measure.ts'
+import { MissingPeerError } from './trial.ts'
 
 export interface Load {
   readonly url: string
   readonly connections: number
-  readonly seconds: number
+  readonly milliseconds: number
   /** Requests that are sent before the first answer is awaited. Default 1. */
   readonly pipelined?: number
+  /** Ask for the end of the connection with each request, so that each has one of its own. Default false. */
+  readonly close?: boolean
 }
 
 export interface LoadAnswer {
@@ -21,32 +26,40 @@ export interface LoadAnswer {
 
 const PROBE_MS_MAX = 5000
 const SLACK_SECONDS = 20
+/** It needs as long to start. */
+const INTERRUPT_LATE_MS = 50
 const MICROSECONDS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, m: 6e7 }
 
-export function findWrk(): string | null {
-  return spawnSync('wrk', ['-v'], { timeout: PROBE_MS_MAX }).error === undefined ? null : 'no wrk (apt-get install wrk)'
+/** Throws MissingPeerError. */
+export function requireWrk(): void {
+  if (spawnSync('wrk', ['-v'], { timeout: PROBE_MS_MAX }).error === undefined) return
+  throw new MissingPeerError('wrk is not installed (apt-get install wrk)')
 }
 
-/** `prefix` goes before the command, to keep it on a core. */
-export async function runWrk(load: Load, prefix: readonly string[]): Promise<LoadAnswer> {
-  const { url, connections, seconds, pipelined = 1 } = load
-  const script = fileURLToPath(new URL('../../bench/pipeline.lua', import.meta.url))
+export async function runWrk(load: Load): Promise<LoadAnswer> {
+  const { url, connections, milliseconds, pipelined = 1, close = false } = load
+  // Its -d takes whole seconds; interrupted, it stops and tells what it has.
+  const seconds = Math.ceil(milliseconds / 1000)
+  const script = join(packageRoot(), 'bench', 'pipeline.lua')
   const more = pipelined > 1 ? ['-s', script, url, '--', String(pipelined)] : [url]
-  const command = [...prefix, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...more]
-  return readAnswer(await output(command, (seconds + SLACK_SECONDS) * 1000))
+  const fields = close ? ['-H', 'Connection: close'] : []
+  const command = [...pins().load, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, ...more]
+  return readAnswer(await output(command, milliseconds, (seconds + SLACK_SECONDS) * 1000))
 }
 
-async function output(command: readonly string[], timeoutMs: number): Promise<string> {
+async function output(command: readonly string[], milliseconds: number, timeoutMs: number): Promise<string> {
   const [program = '', ...parameters] = command
   const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'inherit'], timeout: timeoutMs })
   let text = ''
   child.stdout.setEncoding('latin1').on('data', (piece: string) => {
     text += piece
   })
+  const timer = setTimeout(() => child.kill('SIGINT'), milliseconds + INTERRUPT_LATE_MS)
   const status = await new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
   })
+  clearTimeout(timer)
   if (status !== 0) throw new Error(`${command.join(' ')} ended with ${String(status)}: ${text}`)
   return text
 }

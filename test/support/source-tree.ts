@@ -10,7 +10,7 @@ import * as ts from 'typescript'
 export const root: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 const TOP_DIRECTORIES = ['native', 'lib', 'test', 'bench', 'examples', 'scripts']
-const NOT_SOURCES = new Set(['node_modules', 'results'])
+const NOT_SOURCES = new Set(['node_modules', 'results', 'report'])
 
 export interface ImportEdge {
   /** The importing file, relative to the root. */

@@ -2,15 +2,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { describeScene, playScene, table } from '../../bench/contest.ts'
 import { alternate, median, ratios, runCommand, spread } from '../../bench/measure.ts'
 import { type CompiledPeer, compilePeer, type PeerSource } from '../../bench/peers.ts'
-import type { ReadinessShape } from '../../bench/pipe-ring.ts'
-import { table, writeResults } from '../../bench/report.ts'
+import { writeResults } from '../../bench/results.ts'
 import { main } from '../../bench/run.ts'
 import { runSubject, SUBJECTS, type SubjectAnswer } from '../../bench/subject.ts'
-import { describeShape, EPOLL_PEER, LIBEVENT_PEER, measureShape } from '../../bench/trials/readiness.ts'
+import type { Figures, Scene, Trial } from '../../bench/trial.ts'
+import { EPOLL_PEER, LIBEVENT_PEER } from '../../bench/trials/readiness.ts'
 import { ownedCount, pollerBackends } from '../../lib/sys/native.ts'
-import { describeWhen, describeWithPeer, describeWithPeers, findHeader } from '../support/peers.ts'
+import { describeWhen, describeWithPeer, findHeader } from '../support/peers.ts'
 
 const PEER_MS_MAX = 10_000
 const folder = mkdtempSync(join(tmpdir(), 'sockmux-bench-'))
@@ -40,9 +41,9 @@ describe('statistics', () => {
     expect(ratios([2, 40], [1, 10])).toEqual({ min: 2, median: 3, max: 4 })
   })
 
-  it('take turns: every subject once before any subject twice', () => {
+  it('take turns: every subject once before any subject twice', async () => {
     const order: string[] = []
-    const figures = alternate(['a', 'b'], 3, (subject) => order.push(subject))
+    const figures = await alternate(['a', 'b'], 3, (subject) => order.push(subject))
     expect(order).toEqual(['a', 'b', 'a', 'b', 'a', 'b'])
     expect(figures).toEqual([
       [1, 3, 5],
@@ -62,21 +63,25 @@ describe('tables', () => {
     ).toEqual(['          ns', 'longer     7', 's       1000'])
   })
 
-  it('show no ratio when the reference is missing', () => {
-    const figures = measureShape([{ name: 'alone', launch: () => answer(1000) }], SHAPE, 2, 'epoll')
-    expect(figures[0]?.timesLibevent).toBeNull()
-    expect(describeShape(SHAPE, figures).at(-1)).toMatch(/^alone( +143){4}( +-){4}$/)
+  it('show no ratio when the reference is missing', async () => {
+    const result = await playScene(TRIAL, sceneOf({ alone: [{ time: 143 }, { time: 143 }] }), 2)
+    expect(result.reference).toBeNull()
+    expect(result.subjects[0]?.ratios).toEqual({})
+    expect(describeScene(TRIAL.metrics, result).at(-1)).toMatch(/^alone( +143){3}( +-){3}$/)
   })
 
-  it('show the ratio to the reference of the same turn', () => {
-    const times = [100, 1000]
-    const contenders = [
-      { name: 'libevent', launch: () => answer(times[0] as number) },
-      { name: 'ours', launch: () => answer(2 * (times.shift() as number)) },
-    ]
-    const figures = measureShape(contenders, SHAPE, 2, 'epoll')
-    expect(figures[1]?.timesLibevent).toEqual({ min: 2, median: 2, max: 2 })
-    expect(figures[1]?.fastestTimesLibevent).toBe(2)
+  it('show the ratio to the reference of the same turn', async () => {
+    const turns = { libevent: [{ time: 100 }, { time: 1000 }], ours: [{ time: 200 }, { time: 2000 }] }
+    const result = await playScene(TRIAL, sceneOf(turns), 2)
+    expect(result.subjects[1]?.ratios).toEqual({ time: { min: 2, median: 2, max: 2 } })
+    expect(describeScene(TRIAL.metrics, result).at(-1)).toMatch(/^ours +200 +1100 +2000( +2\.00){3}$/)
+  })
+
+  it('leave out those who do not know a metric', async () => {
+    const turns = { libevent: [{ time: 1 }], ours: [{ other: 1 }] }
+    const result = await playScene(TRIAL, sceneOf(turns), 1)
+    expect(describeScene(TRIAL.metrics, result).at(-1)).toMatch(/^libevent /)
+    expect(result.subjects[1]?.turns).toEqual([{ other: 1 }])
   })
 })
 
@@ -84,7 +89,7 @@ describe('command line', () => {
   it('says what there is', async () => {
     const { status, text } = await bench('--help')
     expect(status).toBe(0)
-    for (const name of ['readiness', 'bulk', 'handshakes']) expect(text).toContain(`  ${name} `)
+    for (const name of ['readiness', 'bulk', 'server-hello', 'all', 'report']) expect(text).toContain(`  ${name} `)
     expect((await bench()).status).toBe(2)
   })
 
@@ -102,7 +107,9 @@ describe('command line', () => {
     [['readiness', 'more'], 'more'],
     [['readiness', '--pipes'], '--pipes'],
     [['readiness', '--pipes', '0'], "--pipes must be an integer from 1 to 1000000, got '0'"],
-    [['readiness', '--rounds', '1e3'], "--rounds must be an integer from 1 to 1000000, got '1e3'"],
+    [['readiness', '--rounds', '1e3'], "--rounds must be an integer from 1 to 1000, got '1e3'"],
+    [['timers', '--counts', '10,'], "--counts must be an integer from 1 to 1000000, got ''"],
+    [['all', '--slow'], '--slow'],
     [['readiness', '--pipes', '5', '--active', '6'], "--active must be at most --pipes (5), got '6'"],
     [['bulk', '--megabytes', '0'], "--megabytes must be an integer from 1 to 1000000, got '0'"],
     [['handshakes', '--parallel', '-1'], '--parallel'],
@@ -118,7 +125,7 @@ describe('results', () => {
   it('are written as JSON into a folder that need not exist', () => {
     const path = join(folder, 'deep', 'readiness.json')
     writeResults(path, { trial: 'readiness' })
-    expect(runCommand(['cat', path], PEER_MS_MAX)).toBe('{\n  "trial": "readiness"\n}\n')
+    expect(JSON.parse(runCommand(['cat', path], PEER_MS_MAX))).toEqual({ trial: 'readiness' })
   })
 })
 
@@ -128,10 +135,20 @@ describe('commands', () => {
   })
 })
 
-const SHAPE: ReadinessShape = { pipes: 10, active: 3, writes: 4 }
+const TRIAL: Pick<Trial, 'name' | 'metrics' | 'references'> = {
+  name: 'trial',
+  metrics: [{ name: 'time', title: 'time', unit: 'ns', digits: 0, better: 'less' }],
+  references: ['libevent'],
+}
 
-function answer(nanoseconds: number): SubjectAnswer {
-  return { description: 'a subject', nanoseconds: [nanoseconds] }
+/** Subjects that answer with what stands here, turn by turn. */
+function sceneOf(turns: Record<string, Figures[]>): Scene {
+  const subjects = Object.entries(turns).map(([name, figures]) => ({
+    name,
+    isOurs: name === 'ours',
+    measure: () => figures.shift() as Figures,
+  }))
+  return { name: 'scene', size: 0, subjects }
 }
 
 describe.each(Object.keys(SUBJECTS))('%s', (name) => {
@@ -157,23 +174,6 @@ describe.each(Object.keys(SUBJECTS))('%s', (name) => {
 
 it('a subject that does not exist is refused', async () => {
   await expect(runSubject('readiness-none', [])).rejects.toThrow('no subject readiness-none')
-})
-
-describeWithPeers(['nginx', 'openssl', 'curl', 'bash'], () => {
-  it('a long transfer is measured each way, beside curl', async () => {
-    const { status, text } = await bench('bulk', '--megabytes', '2', '--rounds', '1', '--json', join(folder, 'b.json'))
-    expect(status).toBe(0)
-    for (const row of ['http down', 'http up', 'https down', 'https up'])
-      expect(text).toMatch(new RegExp(`^${row} `, 'm'))
-  })
-
-  it('connections are counted, full and resumed', async () => {
-    const small = ['--connections', '20', '--parallel', '5', '--rounds', '1']
-    const { status, text } = await bench('handshakes', ...small, '--json', join(folder, 'h.json'))
-    expect(status).toBe(0)
-    expect(text).toMatch(/^full sockmux .* 0$/m)
-    expect(text).toMatch(/^resumed sockmux .* 1\d$/m)
-  })
 })
 
 describeWithPeer('cc', () => {

@@ -1,0 +1,34 @@
+/** What a GET on a warm connection costs a client, by the number of connections, beside libcurl and undici. */
+import { CLIENT_METRICS, clients, LIBCURL, measureClient } from '../client-load.ts'
+import { sceneOf } from '../contenders.ts'
+import { startOrigin } from '../nginx.ts'
+import { countOption, countsOption, type Trial } from '../trial.ts'
+
+export const clientKeepalive: Trial = {
+  name: 'client-keepalive',
+  summary: 'CPU per GET on warm connections, Transfer and request() beside libcurl and undici',
+  metrics: CLIENT_METRICS,
+  references: [LIBCURL],
+  sizes: 'connections',
+  rounds: 5,
+  options: [
+    { name: 'connections', value: 'N,…', help: 'each with one request at a time', fallback: '1,50,500' },
+    { name: 'requests', value: 'N', help: 'of a process', fallback: '100000' },
+    { name: 'warmup', value: 'N', help: 'requests before those', fallback: '20000' },
+  ],
+  quick: { requests: '20000', warmup: '10000', rounds: '2' },
+  tiny: { connections: '2', requests: '20', warmup: '4', rounds: '1' },
+  async open(values) {
+    const requests = countOption(values, 'requests')
+    const warmup = countOption(values, 'warmup', 0)
+    const counts = countsOption(values, 'connections')
+    const cast = clients()
+    const origin = await startOrigin()
+    const scenes = counts.map((connections) =>
+      sceneOf(`${connections} connections`, connections, cast, (client) =>
+        measureClient(client, { url: `${origin.http}/`, requests, warmup, parallel: connections, connections }),
+      ),
+    )
+    return { scenes, missing: cast.missing, close: () => origin.stop() }
+  },
+}
