@@ -45,7 +45,7 @@ export interface WorkerRange {
 }
 
 export interface ServerGroupOptions<Data = unknown> extends Omit<ManagedServerOptions<Data>, 'onFault'> {
-  /** How many threads; from min to max, as they are needed, with 'handoff'. Default: as many as there are processors. */
+  /** How many threads; from min to max, as they are needed, with 'handoff'. Default: one per processor. */
   workers?: number | WorkerRange
   /** Default 'reuseport' on Linux, elsewhere 'handoff'; 'single' for one worker. */
   share?: ShareMode
