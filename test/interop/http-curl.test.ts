@@ -49,6 +49,16 @@ describeWithPeer('curl', (path) => {
     })
   })
 
+  it('is answered over many connections at once', async () => {
+    await withSite({}, async (site) => {
+      const urls = `${site.url}/file.bin?[1-100]`
+      const { stdout } = await curl('-Z', '--parallel-max', '20', '-o', '/dev/null', '-w', '%{size_download}\n', urls)
+      expect(stdout).toBe(`${FILE_BYTES}\n`.repeat(100))
+      await until(() => site.ends.length === 100)
+      expect(new Set(site.ends.map((end) => end.split(' ')[2]))).toEqual(new Set(['completed']))
+    })
+  })
+
   it('speaks HTTP/1.0, with and without keep-alive', async () => {
     await withSite({}, async ({ url }) => {
       const once = await curl('-i', '--http1.0', `${url}/hello`)
@@ -196,6 +206,10 @@ describeWithPeer('curl', (path) => {
       expect(sha256(readFileSync(output))).toBe(upload)
       const kept = await curl(...secured, '-w', '%{num_connects}', `${url}/hello`, `${url}/hello`)
       expect(kept.stdout).toBe(`${HELLO}1${HELLO}0`)
+      // It would rather speak HTTP/2.
+      const agreed = await curl(...secured, '-v', '-o', output, '-w', '%{http_version}', `${url}/hello`)
+      expect(agreed.stdout).toBe('1.1')
+      expect(agreed.stderr).toMatch(/ALPN: server accepted http\/1\.1/)
     })
   })
 

@@ -1,7 +1,10 @@
 /** Our HTTP server behind the proxies that most servers stand behind: nginx and haproxy. */
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { type HttpServerOptions, webSocket } from '../../lib/index.ts'
 import { accepts, type ChildServer, makeDirectory, startProgram, withFreePorts } from '../support/child-server.ts'
 import { startHaproxy } from '../support/haproxy.ts'
 import { HELLO, type HttpSite, until, withSite } from '../support/http-site.ts'
@@ -91,6 +94,27 @@ async function expectServed(url: string, site: HttpSite): Promise<void> {
   expect(new Set(site.ends.map((end) => end.split(' ')[2]))).toEqual(new Set(['completed']))
 }
 
+/** Through a proxy that knows what an upgrade is. */
+async function expectWebSocket(url: string): Promise<void> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/socket`)
+  const received: string[] = []
+  socket.on('open', () => socket.send('through'))
+  socket.on('message', (data) => {
+    received.push(String(data))
+    if (received.length < 3) socket.send(`${data}, again`)
+    else socket.close(4000)
+  })
+  const [code] = await once(socket, 'close')
+  expect({ received, code }).toEqual({
+    received: ['through', 'through, again', 'through, again, again'],
+    code: 4000,
+  })
+}
+
+const ECHO: Partial<HttpServerOptions> = {
+  handler: (request) => webSocket(request, { onMessage: (socket, { type, data }) => void socket.send(data, { type }) }),
+}
+
 async function behind(proxy: Proxy, use: (url: string) => Promise<void>): Promise<void> {
   try {
     await use(proxy.url)
@@ -125,6 +149,10 @@ describeWithPeer('nginx', (path) => {
     })
   })
 
+  it('passes WebSocket on', async () => {
+    await withSite(ECHO, async (site) => behind(await nginxBefore(path, site), expectWebSocket))
+  })
+
   it('retries nothing and loses nothing while our server restarts', async () => {
     await withSite({}, async (site) => {
       await behind(await nginxBefore(path, site), async (url) => {
@@ -147,6 +175,13 @@ describeWithPeer('haproxy', (path) => {
         const answer = await fetch(`${url}/info`)
         expect(await answer.json()).toMatchObject({ forwardedFor: '127.0.0.1' })
       })
+    })
+  })
+
+  it('passes WebSocket on', async () => {
+    const proxyProtocol = { from: ['127.0.0.1'], required: true }
+    await withSite({ ...ECHO, proxyProtocol }, async (site) => {
+      await behind(await haproxyBefore(path, site, 'send-proxy-v2'), expectWebSocket)
     })
   })
 
