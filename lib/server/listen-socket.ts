@@ -8,6 +8,7 @@ import type { Host } from '../multi/host.ts'
 import { Family, type FileIdentity, type Kernel, type SocketAddress, SocketOption } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { DescriptorTarget, InternetTarget, ListenSettings, UnixTarget } from './listen-options.ts'
+import type { Refusal } from './refusal.ts'
 import { bindUnixPath, removeUnixPath } from './unix-path.ts'
 
 export interface ListenSocket {
@@ -24,12 +25,6 @@ export interface ListenSocket {
 }
 
 export type SocketHost = Pick<Host, 'kernel' | 'closeFd' | 'letGoOfFd'>
-
-/** A step that failed: the call, and -errno. */
-export interface Refusal {
-  readonly syscall: string
-  readonly result: number
-}
 
 export function openListenSocket(host: SocketHost, settings: ListenSettings): ListenSocket | SystemError {
   const { target } = settings

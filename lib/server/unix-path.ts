@@ -5,7 +5,7 @@
  */
 import { Family, type FileIdentity, type Kernel } from '../sys/kernel.ts'
 import type { UnixTarget } from './listen-options.ts'
-import type { Refusal } from './listen-socket.ts'
+import type { Refusal } from './refusal.ts'
 
 /** Beside the socket, for as long as a stale one is replaced. */
 const LOCK_SUFFIX = '.lock'

@@ -130,7 +130,8 @@ function withBody(random: Random, head: string, content: Buffer, isOld: boolean,
     chunks += `${piece.length.toString(16)}\r\n${piece}\r\n`
     at += piece.length
   }
-  return `${head}${expects}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n${random.chance(0.3) ? 'X-T: 1\r\n' : ''}\r\n`
+  const trailer = random.chance(0.3) ? 'X-T: 1\r\n' : ''
+  return `${head}${expects}Transfer-Encoding: chunked\r\n\r\n${chunks}0\r\n${trailer}\r\n`
 }
 
 /** The client says at once what it has to say in the other protocol. */

@@ -4,7 +4,7 @@
  */
 import type { CloseReason } from '../close-reason.ts'
 import type { Connection } from '../connection.ts'
-import type { HttpBook } from './exchange.ts'
+import type { HttpBook } from './http-book.ts'
 import type { RequestEnd } from './http-error.ts'
 import type { RequestTimings } from './http-options.ts'
 import type { HttpRequest } from './http-request.ts'

@@ -3,7 +3,8 @@
  * a connection between two requests gives its own up, so that thousands of idle ones stay small. All that have none
  * share one that is never begun: what asks how far the answer is finds that there is none.
  */
-import { Answer, type Exchange } from './exchange.ts'
+import { Answer } from './answer.ts'
+import type { Exchange } from './exchange.ts'
 
 /** Making one anew costs less than a tenth of a microsecond; keeping one, most of a kilobyte. */
 const KEPT_MAX = 1024
@@ -31,7 +32,7 @@ export class ExchangePool {
   /** Between two requests: what to go on with, which may be the shared one. */
   rest(exchange: Exchange): Exchange {
     if (this.#count <= KEPT_MAX || this.#resting === null || exchange === this.#resting) return exchange
-    if (exchange.answer !== Answer.NONE || exchange.outbox.pending > 0) return exchange
+    if (exchange.reply.state !== Answer.NONE || exchange.reply.outbox.pending > 0) return exchange
     this.#count--
     return this.#resting
   }

@@ -10,9 +10,10 @@ import { panic, report } from '../panic.ts'
 import { Server, type ServerKind } from '../server.ts'
 import type { ServerEvents } from '../server-events.ts'
 import type { ServerBaseOptions } from '../server-options.ts'
-import type { Departure, HttpBook } from './exchange.ts'
 import { ExchangePool } from './exchange-pool.ts'
+import type { Departure } from './http-book.ts'
 import { HttpDriver } from './http-driver.ts'
+import type { DriverBook } from './http-endings.ts'
 import { HTTP_CHECKS, type HttpOptions, httpSettings } from './http-options.ts'
 import { ReaderPool } from './request-input.ts'
 
@@ -21,7 +22,7 @@ export interface HttpServerOptions<Data = unknown> extends Omit<ServerBaseOption
 const KIND: ServerKind = { what: 'HttpServer options', checks: HTTP_CHECKS, protocols: ['http/1.1'] }
 
 export class HttpServer<Data = unknown> extends Server<Data> {
-  readonly #book: HttpBook
+  readonly #book: DriverBook
 
   /** Throws TypeError or RangeError naming the option and the value; opens nothing. */
   constructor(multi: Multi<object>, options: HttpServerOptions<Data>) {

@@ -1,0 +1,239 @@
+/**
+ * How the requests of an HTTP connection end, and the connection itself: by an answer, by a deadline, because the
+ * server refuses or takes leave, because the peer is gone, or because another protocol takes over. What is received and
+ * when a request begins is the HttpDriver's.
+ */
+import { systemError } from '../../sys/system-error.ts'
+import type { RequestFault } from '../../wire/http1/request-reader.ts'
+import type { CloseReason } from '../close-reason.ts'
+import type { Connection } from '../connection.ts'
+import type { ConnectionMachine } from '../connection-machine.ts'
+import { Answer } from './answer.ts'
+import { EndReports, requestEndOf } from './end-reports.ts'
+import { Exchange, type ExchangeDriver } from './exchange.ts'
+import type { ExchangePool } from './exchange-pool.ts'
+import type { HttpBook } from './http-book.ts'
+import { RequestAbortedError, type RequestEnd } from './http-error.ts'
+import type { HttpSettings } from './http-options.ts'
+import { idleDeadline } from './request-clock.ts'
+import { RequestInput } from './request-input.ts'
+import type { Upgrade } from './upgrade.ts'
+
+/** How far the request is received. */
+export const Phase = { IDLE: 0, HEAD: 1, BODY: 2, WHOLE: 3 } as const
+export type Phase = (typeof Phase)[keyof typeof Phase]
+
+export interface DriverBook extends HttpBook {
+  readonly exchanges: ExchangePool
+}
+
+export abstract class HttpEndings implements ExchangeDriver {
+  isDraining = false
+  protected readonly machine: ConnectionMachine
+  protected readonly book: DriverBook
+  protected readonly settings: HttpSettings
+  protected readonly input: RequestInput
+  protected readonly connection: Connection
+  /** While nothing of a request is here, one that many share. */
+  protected exchange: Exchange
+  protected phase: Phase = Phase.IDLE
+  /** The connection was opened, or its last request ended. */
+  protected idleSince = 0
+  protected requests = 0
+  /** No further request is read; the connection ends when all is sent. */
+  protected isClosing = false
+  readonly #reports: EndReports | null
+  #lingers = false
+  #reason: CloseReason = 'done'
+  #written = 0
+
+  constructor(machine: ConnectionMachine, connection: Connection, book: DriverBook) {
+    this.machine = machine
+    this.book = book
+    this.settings = book.settings
+    this.input = new RequestInput(machine, book.readers)
+    this.connection = connection
+    this.exchange = book.exchanges.resting(() => new Exchange(machine, connection, book, this))
+    this.#reports = book.settings.onRequestEnd === null ? null : new EndReports(book, connection)
+  }
+
+  /** Between two requests, and everything is sent. */
+  get idle(): boolean {
+    return this.isOurs && this.phase === Phase.IDLE && this.exchange.reply.outbox.pending === 0
+  }
+
+  get openEnded(): boolean {
+    return this.exchange.reply.sender.isOpenEnded
+  }
+
+  get deadline(): number {
+    const { clock } = this.exchange
+    const isStalled = this.exchange.reply.outbox.pending > 0 || this.exchange.reply.isBlocked
+    const stall = isStalled ? clock.stallDeadline(this.settings) : Number.POSITIVE_INFINITY
+    switch (this.phase) {
+      case Phase.IDLE:
+        return isStalled ? stall : idleDeadline(this.settings, this.idleSince, this.requests, this.isDraining)
+      case Phase.HEAD:
+        return Math.min(stall, clock.headDeadline(this.settings))
+      case Phase.BODY:
+        return Math.min(stall, clock.bodyDeadline(this.settings, this.input.bodyReceived))
+      default:
+        return stall
+    }
+  }
+
+  expired(now: number): void {
+    const exchange = this.exchange
+    const isStalled = exchange.reply.outbox.pending > 0 || exchange.reply.isBlocked
+    if (isStalled && now >= exchange.clock.stallDeadline(this.settings)) {
+      this.machine.reset('timeout')
+      return
+    }
+    switch (this.phase) {
+      case Phase.IDLE:
+        this.machine.finish(this.isDraining ? 'shutdown' : 'timeout', this.isDraining)
+        return
+      case Phase.HEAD:
+      case Phase.BODY:
+        this.refuse(408, 'timeout', 'timeout')
+    }
+  }
+
+  drain(now: number): void {
+    this.isDraining = true
+    if (this.phase !== Phase.IDLE || this.isClosing) return
+    const idle = this.book.departure?.idle ?? 'close'
+    if (idle === 'last-response' && this.settings.drainIdleMs > 0) this.idleSince = now
+    else this.closeAfter('shutdown', idle !== 'close')
+  }
+
+  closed(reason: CloseReason, error: Error | null): void {
+    const exchange = this.exchange
+    this.#reports?.flush('client-abort', this.machine.host.now)
+    const { request } = exchange
+    if (request !== null) {
+      const code = requestEndOf(reason, this.phase === Phase.WHOLE)
+      exchange.abort(code, error)
+      this.#reports?.tell(request, code, this.exchange.clock, this.machine.host.now)
+    }
+    exchange.close(error)
+    this.input.rest()
+    this.book.exchanges.closed(exchange)
+  }
+
+  /** It drives the connection, which is open. */
+  protected abstract get isOurs(): boolean
+
+  /** It was answered, and its body is too long to read on. */
+  protected giveUpBody(): false {
+    const exchange = this.exchange
+    if (exchange.request !== null) this.#reports?.add(exchange.request, this.exchange.clock)
+    exchange.body?.fail(new RequestAbortedError('completed'))
+    exchange.clear()
+    this.phase = Phase.IDLE
+    return this.closeAfter('done', true)
+  }
+
+  protected endRequest(now: number): void {
+    const exchange = this.exchange
+    const { request } = exchange
+    const input = this.input
+    if (request !== null) this.#reports?.add(request, this.exchange.clock)
+    const { keepAlive } = exchange.reply
+    exchange.clear()
+    this.phase = Phase.IDLE
+    this.idleSince = now
+    const isPeersWish = input.reader?.keepAlive === false
+    if (!keepAlive) this.closeAfter(this.isDraining ? 'shutdown' : 'done', !isPeersWish || input.unread > 0)
+    else if (input.unread > 0) input.reader?.reset()
+    else if (input.eof) this.closeAfter('peer', false)
+    else input.rest()
+  }
+
+  // Ends
+
+  /** When all that is to be sent is sent. */
+  protected closeAfter(reason: CloseReason, lingers: boolean): false {
+    this.isClosing = true
+    this.#lingers = lingers
+    this.#reason = reason
+    return false
+  }
+
+  protected fault(fault: RequestFault): void {
+    if (fault.cutOff) this.machine.fail('peer', new Error(fault.message))
+    else this.refuse(fault.status, 'error', 'read-error')
+  }
+
+  /** The server answers for itself, unless an answer was begun, and closes. */
+  protected refuse(status: number, reason: CloseReason, code: RequestEnd, method = ''): void {
+    const exchange = this.exchange
+    const { request, reply } = exchange
+    if (reply.state === Answer.SENDING) {
+      this.machine.reset(reason)
+      return
+    }
+    const { now } = this.machine.host
+    if (reply.state === Answer.SENT) {
+      if (request !== null) this.#reports?.add(request, this.exchange.clock)
+      exchange.clear()
+    } else {
+      exchange.refuse(status, request?.method ?? method)
+      exchange.abort(code, null)
+      if (request !== null) this.#reports?.tell(request, code, this.exchange.clock, now)
+    }
+    this.phase = Phase.IDLE
+    this.closeAfter(reason, true)
+  }
+
+  protected endOfStream(now: number): void {
+    this.advance(now)
+    if (!this.machine.open) return
+    const exchange = this.exchange
+    if (this.phase === Phase.IDLE) this.closeAfter('peer', false)
+    else if (this.phase === Phase.HEAD) this.machine.fail('peer', null)
+    else if (exchange.request !== null && this.settings.halfClose === 'abort') this.machine.fail('peer', null)
+  }
+
+  protected broken(result: number, syscall: string): void {
+    const { host, stream } = this.machine
+    this.machine.fail('error', stream.failure ?? systemError(host.kernel, result, syscall))
+  }
+
+  protected flush(now: number): void {
+    const exchange = this.exchange
+    const { reply } = exchange
+    if (reply.outbox.pending > 0) {
+      const result = reply.outbox.flush()
+      const { bytesWritten } = this.machine
+      if (bytesWritten !== this.#written) {
+        this.#written = bytesWritten
+        this.exchange.clock.sentAt = now
+      }
+      if (result < 0) {
+        if (result !== -this.machine.host.kernel.errno.EAGAIN) this.broken(result, 'send')
+        return
+      }
+    }
+    this.#reports?.flush('completed', now)
+    if (reply.upgrade !== null && reply.state === Answer.SENT) this.#handOver(reply.upgrade, now)
+    else if (this.isClosing && reply.state !== Answer.SENDING) this.machine.finish(this.#reason, this.#lingers)
+  }
+
+  /** The last word of HTTP is with the system. */
+  #handOver(upgrade: Upgrade, now: number): void {
+    const exchange = this.exchange
+    const { request } = exchange
+    const head = this.input.takeRest()
+    this.input.rest()
+    exchange.clear()
+    this.book.exchanges.closed(exchange)
+    if (request !== null) this.#reports?.tell(request, 'upgraded', exchange.clock, now)
+    this.machine.hand(upgrade.takeOver(this.machine, exchange.connection, head))
+  }
+
+  abstract touch(): void
+
+  /** As far as what is here goes. */
+  protected abstract advance(now: number): void
+}
