@@ -59,6 +59,8 @@ export class Admission {
   /** Of the last refusal by the policy, which may say how. */
   policyRejection: Rejection | null = null
   readonly #settings: AdmissionSettings
+  /** It was taken before somebody is admitted. */
+  #hasPlace = false
 
   constructor(settings: AdmissionSettings, counts: AdmissionCounts = new LocalCounts()) {
     this.#settings = settings
@@ -78,10 +80,29 @@ export class Admission {
   roomAt(now: number): number {
     const { rate } = this.limits
     if (this.#settings.overload === 'reject') return Number.POSITIVE_INFINITY
-    if (this.isFull) return now + this.counts.recheckMs
-    if (rate === null) return Number.POSITIVE_INFINITY
+    // Shared places may be free again since it was asked for room.
+    const recheckAt = now + this.counts.recheckMs
+    if (this.isFull || rate === null) return recheckAt
     const at = this.counts.rate.nextAt(rate)
-    return at > now ? at : Number.POSITIVE_INFINITY
+    return at > now ? Math.min(at, recheckAt) : recheckAt
+  }
+
+  /** Others take places as well, and peers wait: who is accepted needs one already. */
+  get isShared(): boolean {
+    return this.counts.recheckMs !== Number.POSITIVE_INFINITY && this.#settings.overload === 'pause'
+  }
+
+  /** Takes a place for whoever is admitted next. False: there is none any more. */
+  reserve(): boolean {
+    this.#hasPlace ||= this.counts.enter(this.limits.connections)
+    return this.#hasPlace
+  }
+
+  /** Nobody came for it. */
+  giveBack(): void {
+    if (!this.#hasPlace) return
+    this.#hasPlace = false
+    this.counts.leave()
   }
 
   get isFull(): boolean {
@@ -95,7 +116,8 @@ export class Admission {
   /** null: it is in, and counted until `release` with the same key. */
   admit(peer: SocketAddress, key: PrefixKey | null, now: number): DropReason | null {
     const { counts, limits } = this
-    if (!counts.enter(limits.connections)) return 'connections'
+    if (this.#hasPlace) this.#hasPlace = false
+    else if (!counts.enter(limits.connections)) return 'connections'
     const refused = this.#admitAddress(peer, key, now, limits.rate)
     if (refused !== null) counts.leave()
     return refused

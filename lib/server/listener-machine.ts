@@ -38,6 +38,10 @@ type State = (typeof State)[keyof typeof State]
 export interface AcceptSink {
   /** How many it can take now. 0: nothing is accepted until `wake`. */
   room(): number
+  /** Takes a place for the next one before it is accepted, where others could take it meanwhile. False: as no room. */
+  reserve?(): boolean
+  /** Nobody was accepted for the place that `reserve` took. */
+  giveBack?(): void
   accepted(fd: number, generation: number, listener: ListenerMachine): void
   /** `retryInMs` 0: goes on at once. `fatal`: it is disabled, and no connection will come any more. */
   failed(error: SystemError, retryInMs: number, fatal: boolean): void
@@ -155,7 +159,9 @@ export class ListenerMachine implements Machine {
     for (let count = 0; this.#state === State.ACCEPTING; count++) {
       if (this.#sink.room() <= 0) return this.#enter(State.FULL)
       if (count === this.#budget) return this.#goOnLater()
+      if (this.#sink.reserve?.() === false) return this.#enter(State.FULL)
       const accepted = kernel.accept(fd)
+      if (accepted < 0) this.#sink.giveBack?.()
       if (accepted >= 0) this.#sink.accepted(accepted, kernel.generation(accepted), this)
       else if (accepted === -kernel.errno.EAGAIN) return this.#emptied()
       else this.#fail(accepted, now)

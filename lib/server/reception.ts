@@ -106,9 +106,23 @@ export class Reception implements ListenerOwner, ConnectionBook {
     return 0
   }
 
+  reserve(): boolean {
+    const { admission } = this
+    if (this.#owner.turnsAway !== null || !admission.isShared) return true
+    if (this.#settings.evictIdle && admission.isFull) this.#evict()
+    if (admission.reserve()) return true
+    this.#owner.restUntil(admission.roomAt(this.#host.now))
+    return false
+  }
+
+  giveBack(): void {
+    this.admission.giveBack()
+  }
+
   accepted(fd: number, generation: number): void {
     const peer = this.#host.kernel.peerAddress(fd)
     if (typeof peer === 'number') {
+      this.giveBack()
       this.#host.closeFd(fd, generation)
       this.#drop('gone', null)
       return
@@ -116,7 +130,10 @@ export class Reception implements ListenerOwner, ConnectionBook {
     const key = this.#keyOf(fd, peer)
     const refused = this.#refusalOf(peer, key)
     if (refused === null) this.#welcome(fd, generation, peer, key, null)
-    else this.#turnAway(fd, generation, peer, refused)
+    else {
+      this.giveBack()
+      this.#turnAway(fd, generation, peer, refused)
+    }
   }
 
   failed(error: SystemError, retryInMs: number, fatal: boolean): void {

@@ -16,6 +16,8 @@ const QUEUE_MOST = 65_536
 /** Where its connections go. */
 export interface ListenerOwner {
   room(): number
+  reserve(): boolean
+  giveBack(): void
   accepted(fd: number, generation: number): void
   failed(error: SystemError, retryInMs: number, fatal: boolean): void
 }
@@ -128,6 +130,16 @@ export class ServerListener implements AcceptSink {
   /** @internal */
   room(): number {
     return this.#owner.room()
+  }
+
+  /** @internal */
+  reserve(): boolean {
+    return this.#owner.reserve()
+  }
+
+  /** @internal */
+  giveBack(): void {
+    this.#owner.giveBack()
   }
 
   /** @internal */

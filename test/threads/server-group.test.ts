@@ -149,6 +149,21 @@ describe('limits of a group', () => {
     expect(await ask(await stage.client(portOf(group)))).toMatch(/^one/)
   })
 
+  it('leave peers in the queue while they are reached, whoever else takes the last place', async () => {
+    const group = await stage.start({ workers: 4, share: 'reuseport', limits: { connections: 3 } })
+    const load = new Load({ port: portOf(group) }, 16)
+    let most = 0
+    const watch = setInterval(() => {
+      most = Math.max(most, group.connections)
+    }, 1)
+    await load.answers(600)
+    const { failed, errors } = await load.stop()
+    clearInterval(watch)
+    expect({ failed, errors: [...errors] }).toEqual({ failed: 0, errors: [] })
+    expect(most).toBe(3)
+    expect((await group.stats()).dropped.connections).toBe(0)
+  }, 60_000)
+
   it('hold per address over all threads', async () => {
     const group = await stage.start({ workers: 4, share: 'reuseport', limits: { perPrefix: 7 } })
     const clients = await Promise.all(Array.from({ length: 40 }, () => stage.client(portOf(group))))
