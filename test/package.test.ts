@@ -59,6 +59,15 @@ const failures: Error[] = [SystemError, TransferError, MultiError].map((kind) =>
 export const used = [running, status, failures, attachToNodeLoop, runPollLoop, kernel, Readiness.READABLE]
 `
 
+const THREADED_USE = `
+import { ManagedServer } from 'sockmux'
+const module = 'data:text/javascript,export const handler = () => ({ body: "from a thread" })'
+const server = await ManagedServer.start({ module, listen: { host: '127.0.0.1', port: 0 } })
+const answer = await fetch(\`http://127.0.0.1:\${server.addresses[0].port}\`)
+console.log(JSON.stringify([await answer.text(), server.state]))
+await server.stop()
+`
+
 const root = packageRoot()
 const manifest: { files: string[]; dependencies: Record<string, string> } = readJson(join(root, 'package.json'))
 const stage = mkdtempSync(join(tmpdir(), 'sockmux-package-'))
@@ -161,6 +170,11 @@ describe('the package', () => {
   it('polls a pipe with the binary that it carries', () => {
     const output = run(process.execPath, ['--input-type=module', '-e', USE], consumer)
     expect(JSON.parse(output)).toEqual([0, 1, true])
+  })
+
+  it('runs a server in a thread, and ends when that has stopped', () => {
+    const output = run(process.execPath, ['--input-type=module', '-e', THREADED_USE], consumer)
+    expect(JSON.parse(output)).toEqual(['from a thread', 'listening'])
   })
 
   it('resolves its types in a strict project', { timeout: COMMAND_MS_MAX }, () => {

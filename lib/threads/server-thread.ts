@@ -66,7 +66,8 @@ export class ServerThread {
     const { port1, port2 } = new MessageChannel()
     this.#timing = timing
     const workerData: BootData = { port: port2 }
-    this.#worker = new Worker(new URL(ENTRY, import.meta.url), { ...options, workerData, transferList: [port2] })
+    const all: WorkerOptions = { ...inheritedOptions(), ...options, workerData, transferList: [port2] }
+    this.#worker = new Worker(new URL(ENTRY, import.meta.url), all)
     this.threadId = this.#worker.threadId
     this.#port = new ControlPort(port1, this.#portOwner(owner), false)
     this.#worker.once('error', (error) => {
@@ -127,4 +128,9 @@ export class ServerThread {
     this.#port.close(error)
     if (!this.#isEnding) owner.died(this, error)
   }
+}
+
+/** A thread is started with Node's options of the process, of which one is for programs without a file alone. */
+function inheritedOptions(): ThreadWorkerOptions {
+  return process.execArgv.some((option) => option.startsWith('--input-type')) ? { execArgv: [] } : {}
 }

@@ -128,6 +128,27 @@ describe('the hello server', () => {
   })
 })
 
+describe('the server in a thread', () => {
+  it('loads its code anew at SIGHUP, survives the end of its thread, and lets clients end', async () => {
+    const server = new Example('managed-server', ['0'])
+    const url = await server.listening()
+    const threadOf = async (path: string): Promise<number> => {
+      const text = await (await fetch(`${url}${path}`, { headers: { connection: 'close' } })).text()
+      return Number(/^Hello from thread (\d+)\n$/.exec(text)?.[1])
+    }
+    const threads = [await threadOf('/')]
+    server.child.kill('SIGHUP')
+    await expect.poll(() => server.output, WAIT).toMatch(/has taken over/)
+    threads.push(await threadOf('/'), await threadOf('/crash'))
+    await expect.poll(() => server.output, WAIT).toMatch(/with code 1\nthread \d+ goes on/)
+    threads.push(await threadOf('/'))
+    expect(new Set(threads).size).toBe(3)
+    server.child.kill('SIGTERM')
+    expect(await server.ended()).toBe(0)
+    expect(server.output).toMatch(/stopped: \d+ connections ended by themselves, 0 were cut\n$/)
+  })
+})
+
 describe('the chat', () => {
   it('tells everybody what one says, and says good-bye', async () => {
     const server = new Example('chat-server', ['0'])
