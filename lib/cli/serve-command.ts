@@ -58,7 +58,7 @@ class Serve {
     this.#server = new HttpServer(this.#multi, {
       listen,
       tls,
-      ...(maxConnections !== null && { limits: { connections: maxConnections } }),
+      limits: { connections: maxConnections },
       handler: (request) => this.#answer(request),
       ...(this.#log !== null && { onRequestEnd: (request, end, timings) => this.#tell(request, end, timings) }),
       onError: (error, context) => this.#tellError(error, context),

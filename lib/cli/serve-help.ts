@@ -23,7 +23,7 @@ where
 Sockets that a service manager passes (LISTEN_FDS) are served instead of these.
 
 how many, how long
-      --max-connections N      at a time; others wait
+      --max-connections N      at a time; others wait. Default: half of the descriptors that the process may open
       --grace SECONDS          what is being sent may take so long after Ctrl-C; default ${GRACE_SECONDS}
 
 what you see

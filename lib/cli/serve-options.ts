@@ -1,7 +1,7 @@
 /** The command line of `sockmux serve`, checked before anything is opened. */
 import { realpathSync, statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { HttpServer, type ListenOptions, listenFds, Multi, type ServerTlsOptions } from '../index.ts'
+import { HttpServer, kernel, type ListenOptions, listenFds, Multi, type ServerTlsOptions } from '../index.ts'
 import { LOG_FORMATS, type LogFormat } from './access-log.ts'
 import { UsageError } from './command.ts'
 import { DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS } from './serve-help.ts'
@@ -32,6 +32,9 @@ const OPTION_NAMES: Readonly<Record<string, string>> = {
 }
 const PORT_LIMIT = 65_535
 const CONNECTIONS_LIMIT = 1_000_000
+const CONNECTIONS_DEFAULT_MOST = 16_384
+/** What a process has open besides. */
+const RESERVED_DESCRIPTORS = 64
 const SECONDS_LIMIT = 2_000_000
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values']
@@ -47,7 +50,7 @@ export function readServeOptions(parameters: readonly string[]): ServeSettings {
     follow: values.follow ?? false,
     listen: listenOptions(values),
     tls: tlsOptions(values),
-    maxConnections: count('max-connections', values, 1, CONNECTIONS_LIMIT) ?? null,
+    maxConnections: count('max-connections', values, 1, CONNECTIONS_LIMIT) ?? defaultConnections(),
     graceMs: milliseconds(values.grace) ?? GRACE_SECONDS * 1000,
     log: logFormat(values.log),
     quiet: values.quiet ?? false,
@@ -110,6 +113,12 @@ function count(option: 'port' | 'max-connections', values: Values, least: number
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= least && value <= most) return value
   throw new UsageError(`--${option} must be a whole number from ${least} to ${most}, not '${text}'`)
+}
+
+/** Each may have a file open as well. */
+function defaultConnections(): number {
+  const most = Math.floor((kernel.descriptorLimit() - RESERVED_DESCRIPTORS) / 2)
+  return Math.min(Math.max(most, 1), CONNECTIONS_DEFAULT_MOST)
 }
 
 function milliseconds(text: string | undefined): number | undefined {

@@ -12,8 +12,7 @@ export interface ServeSettings {
   readonly follow: boolean
   readonly listen: readonly ListenOptions[]
   readonly tls: ServerTlsOptions | null
-  /** null: the server's default. */
-  readonly maxConnections: number | null
+  readonly maxConnections: number
   /** After the first signal; 0: none. */
   readonly graceMs: number
   readonly log: LogFormat

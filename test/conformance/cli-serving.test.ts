@@ -149,6 +149,24 @@ describe('limits and TLS', () => {
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
   })
 
+  it('has a descriptor for the file of each client, however many want one', async () => {
+    const root = site()
+    writeFileSync(join(root, 'large'), Buffer.alloc(LARGE_BYTES))
+    const served = await new Served(['--port', '0', root], folder(), { prepare: 'ulimit -n 400' }).begun()
+    let answered = 0
+    for (let i = 0; i < 250; i++) {
+      const socket = connect(served.port, '127.0.0.1')
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.once('readable', () => answered++)
+      socket.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n')
+    }
+    await expect.poll(() => answered, WAIT).toBe(168)
+    for (const socket of sockets) socket.destroy()
+    expect((await ask(served, '/hello.txt')).status).toBe(200)
+    expect(served.stderr).not.toMatch(/EMFILE/)
+  })
+
   it('speaks TLS with a certificate and its key', async () => {
     const root = site()
     const authority = makeCertificate({ commonName: 'Test Authority', isAuthority: true })
@@ -166,7 +184,7 @@ describe('what a service manager passed', () => {
   it('is listened on', async () => {
     const multi = new Multi()
     const { fd, address } = new Listener(multi, { host: '127.0.0.1', port: 0, enabled: false }, () => {})
-    const served = await new Served([site()], folder(), fd).begun()
+    const served = await new Served([site()], folder(), { listening: fd }).begun()
     multi.close()
     expect(served.port).toBe(address.port)
     expect((await ask(served, '/hello.txt')).body).toBe('hello, world')
@@ -175,7 +193,7 @@ describe('what a service manager passed', () => {
   it('is not listened on beside something else', async () => {
     const multi = new Multi()
     const { fd } = new Listener(multi, { host: '127.0.0.1', port: 0, enabled: false }, () => {})
-    const served = new Served(['--port', '8080'], folder(), fd)
+    const served = new Served(['--port', '8080'], folder(), { listening: fd })
     expect(await served.ended()).toBe(2)
     multi.close()
     expect(served.stderr).toMatch(/--port does not go with sockets that were passed \(LISTEN_FDS\)/)

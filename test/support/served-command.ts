@@ -61,13 +61,18 @@ export class Served {
   signal: string | null = null
   readonly child: ChildProcess
 
-  /** `listening`: a descriptor that it is passed as a service manager does it. */
-  constructor(parameters: readonly string[], cwd: string = folder(), listening: number | null = null) {
+  /** `listening`: a descriptor that it is passed as a service manager does it. `prepare`: what a shell does first. */
+  constructor(
+    parameters: readonly string[],
+    cwd: string = folder(),
+    { listening = null, prepare = ':' }: { listening?: number | null; prepare?: string } = {},
+  ) {
     const { PATH, HOME } = process.env
     const script = installed?.commands.get('sockmux') as string
     const command = [process.execPath, script, 'serve', ...parameters]
     // The shell becomes the command: its process id is right.
-    if (listening !== null) command.unshift('sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh')
+    const variables = listening === null ? '' : 'LISTEN_FDS=1 LISTEN_PID=$$'
+    command.unshift('sh', '-c', `${prepare}; ${variables} exec "$@"`, 'sh')
     const [program, ...rest] = command
     this.child = spawn(program as string, rest, {
       cwd,
