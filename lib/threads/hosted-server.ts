@@ -106,6 +106,7 @@ export class HostedServer implements PortOwner {
       suspend: (options) => server().suspend(options),
       resume: () => server().resume(),
       throttle: (limits) => server().throttle(limits),
+      reloadTls: (options) => server().reloadTls(options),
       setPriority: (priority: Priority) => applyPriority(priority, server().setPriority(priority)),
       quiesce: (drainQueue) => this.#quiesce(drainQueue),
       drain: (options) => this.#leaving.drain(options),

@@ -22,6 +22,7 @@ import type {
 import { ServerError } from '../server/server-error.ts'
 import { isPriority, type LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
+import type { ServerTlsOptions } from '../server/server-tls.ts'
 import type { SocketTicket } from '../server/ticket.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import { packError } from './error-record.ts'
@@ -157,6 +158,12 @@ export class ManagedServer<Data = unknown> {
     const previous = await this.#call('throttle', [limits])
     this.#limits = { ...this.#limits, ...limits }
     return previous
+  }
+
+  /** Certificates and rules for connections to come, also after `restart`. When it rejects, all stays as it was. */
+  async reloadTls(tls: ServerTlsOptions): Promise<void> {
+    await this.#call('reloadTls', [tls])
+    this.#settings = { ...this.#settings, server: { ...this.#settings.server, tls } }
   }
 
   /** Of the whole thread, as far as the system allows: the report says. Connections have none of their own. */

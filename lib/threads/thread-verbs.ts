@@ -17,6 +17,7 @@ import type {
 } from '../server/server-control.ts'
 import type { LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
+import type { ServerTlsOptions } from '../server/server-tls.ts'
 import type { SocketTicket } from '../server/ticket.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { ErrorRecord } from './error-record.ts'
@@ -79,6 +80,7 @@ export interface ThreadVerbs {
   suspend(options: SuspendOptions): void
   resume(): void
   throttle(limits: LimitOptions): Limits
+  reloadTls(options: ServerTlsOptions): void
   setPriority(priority: Priority): PriorityReport
   /** Closes this thread's listening descriptors; connections live on. */
   quiesce(drainQueue: boolean): void

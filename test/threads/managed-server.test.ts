@@ -107,13 +107,20 @@ describe('the module', () => {
   it('speaks TLS with certificates that the owner has', async () => {
     const { certificate, key } = makeCertificate({ commonName: 'threads', names: ['localhost'] })
     const server = await start({ tls: { certificate, certificateKey: key } })
-    const options = { port: portOf(server), host: '127.0.0.1', servername: 'localhost', ca: certificate }
-    const socket = connectTls(options)
-    socket.on('error', () => {})
-    socket.write('secret')
-    const answer = await new Promise((resolve) => socket.once('data', resolve))
-    expect(String(answer)).toBe('> secret')
-    socket.destroy()
+    const answer = async (ca: string): Promise<string> => {
+      const socket = connectTls({ port: portOf(server), host: '127.0.0.1', servername: 'localhost', ca })
+      socket.write('secret')
+      const text = await new Promise((resolve, reject) => socket.once('data', resolve).once('error', reject))
+      socket.destroy()
+      return String(text)
+    }
+    expect(await answer(certificate)).toBe('> secret')
+    const next = makeCertificate({ commonName: 'next', names: ['localhost'] })
+    await expect(server.reloadTls({ certificate: 'nonsense', certificateKey: 'nonsense' })).rejects.toThrow(/tls/)
+    await server.reloadTls({ certificate: next.certificate, certificateKey: next.key })
+    expect(await answer(next.certificate)).toBe('> secret')
+    await server.restart()
+    expect(await answer(next.certificate)).toBe('> secret')
     await expect(start({ tls: { certificate: 'nonsense', certificateKey: 'nonsense' } })).rejects.toThrow(/tls/)
     await expect(start({ tls: { sni: () => null } as object })).rejects.toThrow(/cannot go to another thread/)
   })
