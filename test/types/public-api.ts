@@ -4,8 +4,10 @@ import {
   attachToNodeLoop,
   type Clock,
   type Connection,
+  type DrainReport,
   type HeaderList,
   Interest,
+  isClosing,
   type Kernel,
   kernel,
   Listener,
@@ -28,17 +30,23 @@ import {
   Readiness,
   type Resolver,
   type ResponseHead,
+  readSync,
   runPollLoop,
+  ServerGroup,
   SOCKET_TIMEOUT,
   type SocketAddress,
   SystemError,
+  serveHandover,
   Transfer,
   TransferCode,
   type TransferCodeName,
   TransferError,
   type TransferInfo,
   type TransferOptions,
+  takeOver,
   WOULD_BLOCK,
+  type WorkerChange,
+  writeSync,
 } from '../../lib/index.ts'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -226,6 +234,44 @@ export function listeners(multi: Multi): ListenFd[] {
   // @ts-expect-error where it listens is not the user's to set
   next.address = null
   return listenFds({ unsetEnvironment: false })
+}
+
+export async function groups(): Promise<void> {
+  const group = await ServerGroup.start<{ greeting: string }>({
+    module: new URL('file:///greeter.js'),
+    workers: { min: 1, max: 2 },
+    share: 'handoff',
+    pick: (peer, bytes) => {
+      same<typeof peer, SocketAddress>(true)
+      same<typeof bytes, Uint8Array>(true)
+      return bytes.length > 0 ? 1 : undefined
+    },
+    onWorker: ({ kind }) => same<typeof kind, WorkerChange['kind']>(true),
+    data: { greeting: 'hello' },
+  })
+  await group.setData({ greeting: 'good-bye' })
+  const result = await group.exclusive(() => 5)
+  same<typeof result, number>(true)
+  const handover = serveHandover(group, {
+    path: '/run/greeter.sock',
+    previous: takeOver({ path: '/run/greeter.sock' }),
+  })
+  const report = await handover.done
+  same<typeof report, DrainReport | null>(true)
+  // @ts-expect-error no such way to share
+  await ServerGroup.start({ module: '/greeter.js', share: 'fairly' })
+  // @ts-expect-error of another type
+  await group.setData(5)
+  // @ts-expect-error a group is started by `start`
+  new ServerGroup({ module: '/greeter.js' })
+}
+
+export function blocking(connection: Connection): void {
+  const bytes = readSync(connection, { lengthMax: 10, timeoutMs: 5 })
+  same<typeof bytes, Uint8Array | null>(true)
+  if (!isClosing()) writeSync(connection, bytes ?? 'nothing')
+  // @ts-expect-error not a connection
+  readSync({})
 }
 
 export function errors(error: unknown): void {
