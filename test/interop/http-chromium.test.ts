@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { fileResponse, type HttpRequest, type HttpResponse, webSocket } from '../../lib/index.ts'
 import { HttpSite } from '../support/http-site.ts'
 import { describeWithPeer } from '../support/peers.ts'
@@ -150,14 +150,31 @@ class PageServer {
   }
 }
 
+/** Of process groups: a browser, with everything that it started. */
+const running = new Set<number>()
+
+afterEach(killBrowsers)
+process.once('exit', killBrowsers)
+
+function killBrowsers(): void {
+  for (const group of running) {
+    try {
+      process.kill(-group, 'SIGKILL')
+    } catch {
+      // It is gone already.
+    }
+  }
+  running.clear()
+}
+
 /** Until it has told, or is gone by itself. */
 async function browse(path: string, url: string, profile: string, told: Promise<string>): Promise<unknown> {
   const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--mute-audio', '--remote-debugging-port=0']
   const child = spawn(path, [...flags, `--user-data-dir=${profile}`, url], { detached: true, stdio: 'ignore' })
+  if (child.pid !== undefined) running.add(child.pid)
   const gone = new Promise<string>((resolve) => child.once('exit', () => resolve('{"error":"the browser ended"}')))
   const result = await Promise.race([told, gone])
-  // With everything that it started.
-  process.kill(-(child.pid as number), 'SIGKILL')
+  killBrowsers()
   await gone
   return JSON.parse(result)
 }
