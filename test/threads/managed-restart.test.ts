@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ManagedServer, type ManagedServerOptions } from '../../lib/index.ts'
+import { ManagedServer, type ManagedServerOptions, setPanicHandler } from '../../lib/index.ts'
 import { ownedCount } from '../../lib/sys/native.ts'
 import { Load } from './load.ts'
 import { Client, moduleFile, openSockets, until } from './support.ts'
@@ -194,6 +194,27 @@ describe('a server in a thread', () => {
     await until(() => told.includes('idle'))
     const id = info?.id
     expect(told).toEqual([`connect ${id} 127.0.0.1`, 'drop connections', `disconnect ${id} peer null`, 'idle'])
+  })
+
+  it('ends although its module has left something running', async () => {
+    const module = 'data:text/javascript,setInterval(() => {}, 1000); export const handler = () => ({ body: "x" })'
+    const server = await start({ module })
+    const client = await open(server)
+    await client.send(GET).received('x')
+    await server.stop()
+    expect(server.active).toBe(false)
+  })
+
+  it('tells what it throws when there is nobody else to hear it', async () => {
+    const panics: string[] = []
+    setPanicHandler(({ operation, message }) => panics.push(`${operation}: ${message}`))
+    const module =
+      'data:text/javascript,export const start = () => { throw new Error("no") }; export const session = start'
+    const server = await start({ module })
+    await until(() => panics.length > 0)
+    expect(panics).toEqual(['onStart: onStart: no'])
+    expect(server.listening).toBe(true)
+    setPanicHandler(null)
   })
 
   it('is disposed of', async () => {
