@@ -15,7 +15,9 @@ export interface Hostility {
 const PIECE_BYTES = 8192
 
 export function hostilePath(wish: Partial<Hostility>): string {
-  return `/hostile/?${new URLSearchParams(Object.entries(wish).map(([name, value]): [string, string] => [name, String(value)]))}`
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(wish)) query.set(name, String(value))
+  return `/hostile/?${query}`
 }
 
 export function readHostility(path: string): Hostility {
