@@ -15,6 +15,8 @@ export interface Timeouts {
   readonly headersMs: number
   /** A whole request, from its first byte on. */
   readonly requestMs: number
+  /** The program has not begun to answer a request, from its head on. */
+  readonly handlerMs: number
   /** Nothing moves in either direction. */
   readonly idleMs: number
   /** Between two requests. */
@@ -31,6 +33,7 @@ export const TIMEOUT_DEFAULTS: Timeouts = {
   firstByteMs: 30_000,
   headersMs: 20_000,
   requestMs: 300_000,
+  handlerMs: 0,
   idleMs: 60_000,
   keepAliveMs: 75_000,
   writeStallMs: 30_000,

@@ -52,7 +52,8 @@ export function httpStage(bench: Bench, options: HttpServerOptions, given: Multi
     },
   })
   server.start()
-  const address = server.listeners[0]?.address as SocketAddress
+  // Without listeners it lives on what it adopts.
+  const address = (server.listeners[0]?.address ?? null) as SocketAddress
   const until = async (isEnough: () => boolean): Promise<void> => {
     const most = bench.simulation === null ? LOOKS_PER_STAY.real : LOOKS_PER_STAY.simulated
     const giveUpAt = performance.now() + UNTIL_MAX_MS
@@ -68,7 +69,7 @@ export function httpStage(bench: Bench, options: HttpServerOptions, given: Multi
     multi,
     server,
     address,
-    port: address.port,
+    port: address?.port ?? 0,
     ends,
     closes,
     errors,

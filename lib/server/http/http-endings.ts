@@ -67,8 +67,8 @@ export abstract class HttpEndings implements ExchangeDriver {
   }
 
   get deadline(): number {
-    const { clock } = this.exchange
-    const isStalled = this.exchange.reply.outbox.pending > 0 || this.exchange.reply.isBlocked
+    const { clock, reply } = this.exchange
+    const isStalled = reply.outbox.pending > 0 || reply.isBlocked
     const stall = isStalled ? clock.stallDeadline(this.settings) : Number.POSITIVE_INFINITY
     switch (this.phase) {
       case Phase.IDLE:
@@ -76,9 +76,9 @@ export abstract class HttpEndings implements ExchangeDriver {
       case Phase.HEAD:
         return Math.min(stall, clock.headDeadline(this.settings))
       case Phase.BODY:
-        return Math.min(stall, clock.bodyDeadline(this.settings, this.input.bodyReceived))
+        return Math.min(stall, this.#handlerDeadline, clock.bodyDeadline(this.settings, this.input.bodyReceived))
       default:
-        return stall
+        return Math.min(stall, this.#handlerDeadline)
     }
   }
 
@@ -89,6 +89,7 @@ export abstract class HttpEndings implements ExchangeDriver {
       this.machine.reset('timeout')
       return
     }
+    if (now >= this.#handlerDeadline) return this.refuse(503, 'timeout', 'timeout')
     switch (this.phase) {
       case Phase.IDLE:
         this.machine.finish(this.isDraining ? 'shutdown' : 'timeout', this.isDraining)
@@ -119,6 +120,11 @@ export abstract class HttpEndings implements ExchangeDriver {
     exchange.close(error)
     this.input.rest()
     this.book.exchanges.closed(exchange)
+  }
+
+  get #handlerDeadline(): number {
+    const { clock, reply } = this.exchange
+    return reply.state === Answer.AWAITED ? clock.handlerDeadline(this.settings) : Number.POSITIVE_INFINITY
   }
 
   /** It drives the connection, which is open. */

@@ -57,6 +57,11 @@ export class RequestClock {
     return at
   }
 
+  /** Of a request whose answer is awaited. */
+  handlerDeadline(settings: HttpSettings): number {
+    return after(this.headAt, settings.timeouts.handlerMs)
+  }
+
   stallDeadline(settings: HttpSettings): number {
     return after(this.sentAt, settings.timeouts.writeStallMs)
   }

@@ -33,7 +33,7 @@ function converse(bench: Bench, options: WebSocketServerOptions): Conversation {
       options.onClose?.(socket, code, reason, error)
     },
   }
-  const stage = httpStage(bench, { handler: (request) => webSocket(request, all) })
+  const stage = httpStage(bench, { timeouts: { lingerMs: 50 }, handler: (request) => webSocket(request, all) })
   return {
     stage,
     sockets,
