@@ -44,10 +44,6 @@ export class ControlPort {
     if (!keepsAlive) port.unref()
   }
 
-  get pendingCalls(): number {
-    return this.#pending.size
-  }
-
   /** Rejects with what the other side threw, or a ServerError: TIMEOUT, GONE. */
   call(name: string, args: readonly unknown[], timeoutMs: number, transfer: TransferListItem[] = []): Promise<unknown> {
     if (this.#isClosed) return Promise.reject(gone(name))
