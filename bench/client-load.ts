@@ -1,7 +1,7 @@
 /** HTTP clients that ask an origin on the other core: CPU time of the client's process per request. */
 
 import type { ClientAnswer } from './client.ts'
-import { addPeer, type Cast, type Contender, other, ours, scriptCommand } from './contenders.ts'
+import { addPeer, type Cast, type Contender, FLOOR, ON_EPOLL, other, ours, scriptCommand } from './contenders.ts'
 import { runSubject } from './measure.ts'
 import type { PeerSource } from './peers.ts'
 import { CPU_PER_REQUEST, type Figures, type Metric, PER_SECOND } from './trial.ts'
@@ -28,6 +28,7 @@ export interface ClientLoad {
 
 export function clients(): Cast {
   const cast: Cast = { members: [], missing: [] }
+  addPeer(cast, FLOOR, { ...ON_EPOLL, name: 'client-epoll' })
   addPeer(cast, LIBCURL, LIBCURL_PEER)
   cast.members.push(
     ours('sockmux Transfer', scriptCommand('client', 'transfer')),

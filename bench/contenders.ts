@@ -66,6 +66,10 @@ export function hasNginx(): boolean {
   return findNginx() !== null
 }
 
+/** What the kernel itself takes: a C program that parses nothing. */
+export const FLOOR = 'C on epoll, no parsing'
+export const ON_EPOLL = { header: 'sys/epoll.h', debianPackage: 'libc6-dev', libraries: [] } as const
+
 export const LIBMICROHTTPD = 'libmicrohttpd'
 const LIBMICROHTTPD_PEER: PeerSource = {
   name: 'server-libmicrohttpd',
@@ -77,6 +81,7 @@ const LIBMICROHTTPD_PEER: PeerSource = {
 /** Those that say hello. */
 export function helloServers(site: NginxSite | null): Cast {
   const cast: Cast = { members: [], missing: [] }
+  addPeer(cast, FLOOR, { ...ON_EPOLL, name: 'server-epoll' })
   addPeer(cast, LIBMICROHTTPD, LIBMICROHTTPD_PEER)
   cast.members.push(
     ours(OWN_LOOP, scriptCommand('servers/sockmux', 'own')),

@@ -112,14 +112,26 @@ export function column(turns: readonly Figures[], metric: string): number[] {
   return turns.map((turn) => turn[metric] ?? Number.NaN)
 }
 
-/** A heading and a table per metric. */
+/** A heading and a table per metric, and whose requests failed. */
 export function describeScene(metrics: readonly Metric[], result: SceneResult): string[] {
-  return metrics.flatMap((metric) => {
+  const tables = metrics.flatMap((metric) => {
     const rows = metricRows(metric, result)
     if (rows.length === 0) return []
-    const unit = metric.unit === '' ? '' : `, ${metric.unit}`
-    const compared = result.reference === null ? '' : `; × ${result.reference} of the same round`
-    return ['', `${result.scene}: ${metric.title}${unit}${compared}`, ...table([['', ...METRIC_COLUMNS], ...rows])]
+    return ['', `${result.scene}: ${captionOf(metric, result)}`, ...table([['', ...METRIC_COLUMNS], ...rows])]
+  })
+  return [...tables, ...failures(result)]
+}
+
+export function captionOf(metric: Metric, { reference }: SceneResult): string {
+  const unit = metric.unit === '' ? '' : `, ${metric.unit}`
+  return `${metric.title}${unit}${reference === null ? '' : `; × ${reference} of the same round`}`
+}
+
+/** Figures of those whose requests failed are worth less; a busy machine is the usual cause. */
+export function failures({ subjects }: SceneResult): string[] {
+  return subjects.flatMap(({ subject, turns }) => {
+    const failed = turns.reduce((sum, turn) => sum + (turn['failures'] ?? 0), 0)
+    return failed === 0 ? [] : [`${subject}: ${failed} requests failed`]
   })
 }
 

@@ -1,4 +1,5 @@
 /** Our own load generator, bench/peers/load.c: any bytes, as fast as answers come or at a fixed rate. */
+import { ON_EPOLL } from './contenders.ts'
 import { pins, runCommand } from './measure.ts'
 import { compilePeer } from './peers.ts'
 import { MissingPeerError } from './trial.ts'
@@ -27,7 +28,7 @@ const SLACK_MS = 20_000
 
 /** The path of the generator. Throws MissingPeerError. */
 export function requireLoad(): string {
-  const peer = compilePeer({ name: 'load', header: 'sys/epoll.h', debianPackage: 'libc6-dev', libraries: [] })
+  const peer = compilePeer({ ...ON_EPOLL, name: 'load' })
   if ('missing' in peer) throw new MissingPeerError(`the load generator: ${peer.missing}`)
   return peer.path
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { judgeAll, OUTCOME_COLUMNS, type Outcome, outcomeRow } from './budgets.ts'
-import { METRIC_COLUMNS, metricRows, type SceneResult, type TrialResult } from './contest.ts'
+import { captionOf, failures, METRIC_COLUMNS, metricRows, type SceneResult, type TrialResult } from './contest.ts'
 import type { Machine } from './machine.ts'
 import { barPlot, budgetPlot, growthPlot } from './plots.ts'
 import { writeSummary } from './readme.ts'
@@ -116,12 +116,11 @@ function sceneHtml(result: TrialResult, scene: SceneResult, isPlotted: boolean):
   const parts = result.metrics.flatMap((metric) => {
     const rows = metricRows(metric, scene)
     if (rows.length === 0) return []
-    const unit = metric.unit === '' ? '' : `, ${metric.unit}`
-    const compared = scene.reference === null ? '' : `; × ${scene.reference} of the same round`
     const plot = isPlotted && scene.size > 0 ? '' : barPlot(metric, scene)
-    return [`${plot}${htmlTable(`${metric.title}${unit}${compared}`, ['', ...METRIC_COLUMNS], rows)}`]
+    return [`${plot}${htmlTable(captionOf(metric, scene), ['', ...METRIC_COLUMNS], rows)}`]
   })
-  return `<h3>${escapeHtml(scene.scene)}</h3>\n${parts.join('\n')}`
+  const notes = failures(scene).map((note) => `<p class="not-met">${escapeHtml(note)}</p>`)
+  return `<h3>${escapeHtml(scene.scene)}</h3>\n${[...parts, ...notes].join('\n')}`
 }
 
 function htmlTable(caption: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {

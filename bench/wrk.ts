@@ -28,6 +28,7 @@ const PROBE_MS_MAX = 5000
 const SLACK_SECONDS = 20
 /** It needs as long to start. */
 const INTERRUPT_LATE_MS = 50
+const NOTHING: LoadAnswer = { requests: 0, seconds: 0, failures: 0, latency: { 50: 0, 90: 0, 99: 0 } }
 const MICROSECONDS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, m: 6e7 }
 
 /** Throws MissingPeerError. */
@@ -44,22 +45,30 @@ export async function runWrk(load: Load): Promise<LoadAnswer> {
   const more = pipelined > 1 ? ['-s', script, url, '--', String(pipelined)] : [url]
   const fields = close ? ['-H', 'Connection: close'] : []
   const command = [...pins().load, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, ...more]
-  return readAnswer(await output(command, milliseconds, (seconds + SLACK_SECONDS) * 1000))
+  const interruptMs = milliseconds === seconds * 1000 ? null : milliseconds + INTERRUPT_LATE_MS
+  const text = await output(command, interruptMs, (seconds + SLACK_SECONDS) * 1000)
+  return text === null ? NOTHING : readAnswer(text)
 }
 
-async function output(command: readonly string[], milliseconds: number, timeoutMs: number): Promise<string> {
+/** null when it was interrupted before it could listen to that. */
+async function output(
+  command: readonly string[],
+  interruptMs: number | null,
+  timeoutMs: number,
+): Promise<string | null> {
   const [program = '', ...parameters] = command
   const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'inherit'], timeout: timeoutMs })
   let text = ''
   child.stdout.setEncoding('latin1').on('data', (piece: string) => {
     text += piece
   })
-  const timer = setTimeout(() => child.kill('SIGINT'), milliseconds + INTERRUPT_LATE_MS)
+  const timer = interruptMs === null ? undefined : setTimeout(() => child.kill('SIGINT'), interruptMs)
   const status = await new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
   })
   clearTimeout(timer)
+  if (child.signalCode === 'SIGINT') return null
   if (status !== 0) throw new Error(`${command.join(' ')} ended with ${String(status)}: ${text}`)
   return text
 }

@@ -1,5 +1,15 @@
 /** What 64 bytes cost that come and go back, beside C on raw epoll and node:net. */
-import { addPeer, type Cast, NODE_LOOP, OWN_LOOP, other, ours, sceneOf, scriptCommand } from '../contenders.ts'
+import {
+  addPeer,
+  type Cast,
+  NODE_LOOP,
+  ON_EPOLL,
+  OWN_LOOP,
+  other,
+  ours,
+  sceneOf,
+  scriptCommand,
+} from '../contenders.ts'
 import { requireLoad, runLoad } from '../paced-load.ts'
 import { withServer } from '../server-load.ts'
 import { countOption, countsOption, type Figures, type Trial } from '../trial.ts'
@@ -29,7 +39,7 @@ export const echo: Trial = {
     const counts = countsOption(values, 'connections')
     const milliseconds = countOption(values, 'milliseconds')
     const cast: Cast = { members: [], missing: [] }
-    addPeer(cast, REFERENCE, { name: 'echo-epoll', header: 'sys/epoll.h', debianPackage: 'libc6-dev', libraries: [] })
+    addPeer(cast, REFERENCE, { ...ON_EPOLL, name: 'echo-epoll' })
     cast.members.push(
       ours(OWN_LOOP, scriptCommand('servers/echo-sockmux', 'own')),
       ours(NODE_LOOP, scriptCommand('servers/echo-sockmux', 'node')),

@@ -66,8 +66,8 @@ function measureOnce(contender: Contender, { some, many, connections, millisecon
       // From some to many: what a process grows by once, on its first connections, is no part of it.
       const before = server.residentBytes()
       await crowd.grow(many - some)
-      const besideMany = await cost()
       const bytes = (server.residentBytes() - before) / (many - some)
+      const besideMany = await cost()
       return { bytes, alone, besideSome, besideMany, growth: besideMany / alone }
     } finally {
       await crowd.close()

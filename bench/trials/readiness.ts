@@ -2,7 +2,7 @@
  * What an event costs: libevent's bench shape (see pipe-ring.ts) on our poller and Multi, on libevent and on raw epoll.
  * Figures are wall time from the first wait of a round until everything was read back, divided by the events.
  */
-import { addPeer, type Cast, type Contender, ours, sceneOf, scriptCommand } from '../contenders.ts'
+import { addPeer, type Cast, type Contender, ON_EPOLL, ours, sceneOf, scriptCommand } from '../contenders.ts'
 import { median, runSubject } from '../measure.ts'
 import type { PeerSource } from '../peers.ts'
 import { eventsPerRound, type ReadinessShape } from '../pipe-ring.ts'
@@ -22,12 +22,7 @@ export const LIBEVENT_PEER: PeerSource = {
   debianPackage: 'libevent-dev',
   libraries: ['event_core'],
 }
-export const EPOLL_PEER: PeerSource = {
-  name: 'readiness-epoll',
-  header: 'sys/epoll.h',
-  debianPackage: 'libc6-dev',
-  libraries: [],
-}
+export const EPOLL_PEER: PeerSource = { ...ON_EPOLL, name: 'readiness-epoll' }
 
 export const readiness: Trial = {
   name: 'readiness',
