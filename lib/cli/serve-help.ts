@@ -24,6 +24,7 @@ Sockets that a service manager passes (LISTEN_FDS) are served instead of these.
 
 how many, how long
       --max-connections N      at a time; others wait. Default: half of the descriptors that the process may open
+      --threads N              serve in so many threads; default 1, in that of the command
       --grace SECONDS          what is being sent may take so long after Ctrl-C; default ${GRACE_SECONDS}
 
 what you see

@@ -17,6 +17,7 @@ const OPTIONS = {
   'tls-certificate': { type: 'string' },
   'tls-key': { type: 'string' },
   'max-connections': { type: 'string' },
+  threads: { type: 'string' },
   grace: { type: 'string' },
   log: { type: 'string' },
   quiet: { type: 'boolean', short: 'q' },
@@ -35,6 +36,7 @@ const CONNECTIONS_LIMIT = 1_000_000
 const CONNECTIONS_DEFAULT_MOST = 16_384
 /** What a process has open besides. */
 const RESERVED_DESCRIPTORS = 64
+const THREADS_LIMIT = 256
 const SECONDS_LIMIT = 2_000_000
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>>['values']
@@ -51,6 +53,7 @@ export function readServeOptions(parameters: readonly string[]): ServeSettings {
     listen: listenOptions(values),
     tls: tlsOptions(values),
     maxConnections: count('max-connections', values, 1, CONNECTIONS_LIMIT) ?? defaultConnections(),
+    threads: count('threads', values, 1, THREADS_LIMIT) ?? 1,
     graceMs: milliseconds(values.grace) ?? GRACE_SECONDS * 1000,
     log: logFormat(values.log),
     quiet: values.quiet ?? false,
@@ -107,7 +110,12 @@ function tlsOptions(values: Values): ServerTlsOptions | null {
   return { certificateFile, certificateKeyFile }
 }
 
-function count(option: 'port' | 'max-connections', values: Values, least: number, most: number): number | undefined {
+function count(
+  option: 'port' | 'max-connections' | 'threads',
+  values: Values,
+  least: number,
+  most: number,
+): number | undefined {
   const text = values[option]
   if (text === undefined) return undefined
   const value = Number(text)

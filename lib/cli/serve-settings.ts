@@ -13,6 +13,8 @@ export interface ServeSettings {
   readonly listen: readonly ListenOptions[]
   readonly tls: ServerTlsOptions | null
   readonly maxConnections: number
+  /** In which it is served; 1: in that of the command. */
+  readonly threads: number
   /** After the first signal; 0: none. */
   readonly graceMs: number
   readonly log: LogFormat
