@@ -199,9 +199,8 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     const machine = this.#machine
     if (this.#isOver) return
     withinEngine(machine.host, 'close', () => {
-      const bytes = this.#bytes
-      const isDriving = bytes !== null && (machine.driver === bytes || machine.settingUp)
-      if (isDriving) bytes.close('done')
+      const driver = machine.settingUp ? this.#bytes : machine.driver
+      if (driver?.close !== undefined) driver.close('done')
       else machine.finish('done', true)
     })
   }

@@ -30,6 +30,8 @@ export interface Driver {
   expired(now: number): void
   /** The server takes leave: end when what is under way is done, at once when nothing is. `run` follows. */
   drain(now: number): void
+  /** The program closes the connection: what was said is sent first. A driver without it ends at once. */
+  close?(reason: CloseReason): void
   /** Called once, in every case: lets go of what it holds. When the host is closed, nobody outside is told. */
   closed(reason: CloseReason, error: Error | null): void
   /** The program asks for so many ms more before the present deadline. A driver without it gives none. */

@@ -138,6 +138,7 @@ function drawServer(multi: Multi<Transfer>, random: Random, program: HttpProgram
       firstByteMs: some(),
       headersMs: some(),
       requestMs: some(),
+      handlerMs: random.chance(0.3) ? some() : 0,
       idleMs: some(),
       keepAliveMs: isWell ? GIVE_UP_MS : some(),
       writeStallMs: some(),

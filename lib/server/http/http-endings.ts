@@ -108,6 +108,25 @@ export abstract class HttpEndings implements ExchangeDriver {
     else this.closeAfter('shutdown', idle !== 'close')
   }
 
+  /** Answers that wait to be sent still are; the request under way is not answered. */
+  close(reason: CloseReason): void {
+    const { exchange } = this
+    const { request, reply } = exchange
+    if (reply.state === Answer.SENDING || reply.outbox.pending === 0) {
+      this.machine.finish(reason, true)
+      return
+    }
+    if (reply.state === Answer.SENT && request !== null) this.#reports?.add(request, exchange.clock)
+    else if (request !== null) {
+      exchange.abort('error', null)
+      this.#reports?.tell(request, 'error', exchange.clock, this.machine.host.now)
+    }
+    exchange.clear()
+    this.phase = Phase.IDLE
+    this.closeAfter(reason, true)
+    this.touch()
+  }
+
   closed(reason: CloseReason, error: Error | null): void {
     const exchange = this.exchange
     this.#reports?.flush('client-abort', this.machine.host.now)

@@ -32,6 +32,22 @@ scenario('survives handlers that end their own connection', async (bench) => {
   await stage.close()
 })
 
+scenario('sends what was answered before when a handler closes the connection', async (bench) => {
+  const stage = httpStage(bench, {
+    timeouts: { lingerMs: 20 },
+    handler: (request) => {
+      if (request.url === '/close') request.connection.close()
+      return { body: request.url }
+    },
+  })
+  const received = await stage.exchange(get('/first') + get('/second') + get('/close') + get('/never'))
+  expect(statuses(received)).toEqual([200, 200])
+  expect(received.endsWith('/second')).toBe(true)
+  await stage.until(() => stage.closes.length === 1)
+  expect(stage.ends.toSorted()).toEqual(['/close error', '/first completed', '/second completed'])
+  await stage.close()
+})
+
 scenario('survives a handler that stops its server', async (bench) => {
   let stopped: Promise<unknown> = Promise.resolve()
   const stage = httpStage(bench, {
