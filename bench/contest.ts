@@ -93,7 +93,8 @@ export async function playScene(trial: Contest, scene: Scene, rounds: number): P
     const turns = all[place] as Figures[]
     // A metric counts for those who know it: others leave it out.
     const known = trial.metrics.filter((metric) => turns.every((turn) => turn[metric.name] !== undefined))
-    const compared = known.filter((metric) => reference?.every((turn) => turn[metric.name] !== undefined))
+    // Nothing is a multiple of nothing: system calls at rest, for one.
+    const compared = known.filter((metric) => reference?.every((turn) => (turn[metric.name] ?? 0) !== 0))
     return {
       subject: name,
       isOurs,

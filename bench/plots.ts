@@ -86,6 +86,7 @@ function horizontalBars(title: string, bars: readonly Bar[], digits: number): st
       {
         type: 'custom',
         z: 10,
+        encode: { x: [1, 2], y: 0 },
         data: rows.map(({ value, limit }, index) => [index, value.min, value.max, limit ?? Number.NaN]),
         renderItem: (_, api) => {
           const at = (number: unknown): number[] => api.coord([number as number, api.value(0)])
