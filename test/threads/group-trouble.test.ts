@@ -117,7 +117,7 @@ describe('the lock of a group', () => {
   }, 30_000)
 
   it('is given to one after the other, and not to who waits too long or meets a stuck thread', async () => {
-    const group = await stage.start({ workers: 2, share: 'handoff', callMs: 500 })
+    const group = await stage.start({ workers: 2, share: 'handoff', callMs: 500, stuckMs: 100 })
     const order: string[] = []
     const section = (name: string) => async () => {
       order.push(`${name} begins`)
@@ -132,7 +132,7 @@ describe('the lock of a group', () => {
     expect(order).toEqual(['one begins', 'one ends', 'two begins', 'two ends'])
     const client = await stage.client(portOf(group))
     client.send('GET /busy1500 HTTP/1.1\r\nHost: x\r\n\r\n')
-    await until(() => group.connections === 1)
+    await until(() => stage.changes.some(({ kind }) => kind === 'stuck'))
     await expect(group.exclusive(section('four'), { timeoutMs: 100 })).rejects.toMatchObject(late)
     expect(group.locked).toBe(false)
     await client.received('200')

@@ -1,12 +1,12 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, describe, expect, it } from 'vitest'
-import { startTypeScriptProcess } from '../conformance/typescript-worker.ts'
 import { accepts, freePorts, makeDirectory, pause } from '../support/child-server.ts'
 import { Load } from './load.ts'
+import { moduleFile } from './support.ts'
 
 const WAIT_MS = 15_000
 const directory = makeDirectory('handover')
@@ -24,7 +24,7 @@ class Generation {
 
   constructor(path: string, where: string | number, name: string, loop = 'node', fault = 'nothing') {
     const args = [path, String(where), name, loop, fault]
-    this.#child = startTypeScriptProcess('test/threads/handover-process.ts', args, {
+    this.#child = spawn(process.execPath, [moduleFile('handover-process.mjs'), ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.#exit = new Promise((resolve) => this.#child.once('exit', () => resolve()))

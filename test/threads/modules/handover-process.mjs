@@ -1,36 +1,32 @@
-/**
- * One generation of a server that is handed over from process to process. Arguments: the path of the handover socket,
- * where to listen (a port or a path, for the first one), its own name, which it answers, the kind of its loop, and what
- * goes wrong: 'nothing', 'dies' (after it took the descriptors), 'silent' (never says that it is ready). Tells what
- * happens in lines of JSON.
- */
+// One generation of a server that is handed over from process to process. Arguments: the path of the handover socket,
+// where to listen (a port or a path, for the first one), its own name, which it answers, the kind of its loop, and what
+// goes wrong: 'nothing', 'dies' (after it took the descriptors), 'silent' (never says that it is ready). Tells what
+// happens in lines of JSON.
+import {
+  attachToNodeLoop,
+  HttpServer,
+  Interest,
+  Multi,
+  Poller,
+  runPollLoop,
+  SOCKET_TIMEOUT,
+  serveHandover,
+  takeOver,
+} from '../../../dist/lib/index.js'
 
-import { attachToNodeLoop } from '../../lib/loops/node-loop.ts'
-import { runPollLoop } from '../../lib/loops/poll-loop.ts'
-import { Multi } from '../../lib/multi/multi.ts'
-import { HttpServer } from '../../lib/server/http/http-server.ts'
-import { Poller } from '../../lib/sys/native.ts'
-import { Interest, SOCKET_TIMEOUT } from '../../lib/sys/readiness.ts'
-import { serveHandover } from '../../lib/threads/handover.ts'
-import { takeOver } from '../../lib/threads/takeover.ts'
-
-const [path = '', where = '', name = '', loop = '', fault = ''] = process.argv.slice(2)
+const [path, where, name, loop, fault] = process.argv.slice(2)
 const STEP_MS = 5
 
-function tell(what: object): void {
-  process.stdout.write(`${JSON.stringify(what)}\n`)
-}
+const tell = (what) => process.stdout.write(`${JSON.stringify(what)}\n`)
 
-function drive(multi: Multi<object>): void {
+function drive(multi) {
   if (loop === 'node') {
     attachToNodeLoop(multi)
     return
   }
   const step =
-    loop === 'poll'
-      ? (): void => void runPollLoop(multi, { maxWaitMs: STEP_MS, until: passed(STEP_MS) })
-      : byHand(multi)
-  const turn = (): void => {
+    loop === 'poll' ? () => runPollLoop(multi, { maxWaitMs: STEP_MS, until: passed(STEP_MS) }) : byHand(multi)
+  const turn = () => {
     step()
     // Between two steps, so that promises and signals have their turn.
     setImmediate(turn)
@@ -38,12 +34,12 @@ function drive(multi: Multi<object>): void {
   turn()
 }
 
-function passed(ms: number): () => boolean {
+function passed(ms) {
   const end = performance.now() + ms
   return () => performance.now() >= end
 }
 
-function byHand(multi: Multi<object>): () => void {
+function byHand(multi) {
   const poller = new Poller()
   multi.setSocketFunction((fd, interest) => {
     if (interest === Interest.REMOVE) poller.remove(fd)
@@ -61,7 +57,7 @@ if (fault === 'dies') process.exit(0)
 const listen = previous?.listen ?? [
   Number(where) > 0 ? { host: '127.0.0.1', port: Number(where), name: 'http' } : { path: where, name: 'http' },
 ]
-const multi = new Multi<object>()
+const multi = new Multi()
 const server = new HttpServer(multi, { listen, handler: () => ({ body: name }) })
 server.start()
 drive(multi)
