@@ -1,4 +1,5 @@
 /** Every trial, one after the other; what one leaves behind is on disk before the next begins. */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { runTrial, type TrialSize } from './contest.ts'
 import { writeReport } from './page.ts'
@@ -15,11 +16,14 @@ export async function runAll(
   let failed = 0
   for (const trial of trials) {
     print(`\n== ${trial.name}: ${trial.summary}`)
+    const file = join(folder, `${trial.name}.json`)
+    // What an earlier run found is no part of this one.
+    rmSync(file, { force: true })
     try {
       const result = await runTrial(trial, size === 'whole' ? {} : trial[size], (lines) => {
         for (const line of lines) print(line)
       })
-      writeResults(join(folder, `${trial.name}.json`), { ...result, size })
+      writeResults(file, { ...result, size })
     } catch (error) {
       if (!(error instanceof MissingPeerError)) failed++
       print(`left out: ${(error as Error).message}`)

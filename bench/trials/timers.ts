@@ -15,7 +15,7 @@ const LIBEVENT_PEER: PeerSource = {
 /** Of timers in one process, so that few are repeated often and many a few times. */
 const TIMERS_MAX = 2_000_000
 const REPEATS_MIN = 3
-const REPEATS_MAX = 200
+const REPEATS_MAX = 50
 
 export const timers: Trial = {
   name: 'timers',
