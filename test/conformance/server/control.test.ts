@@ -79,7 +79,7 @@ scenario('suspended for a while, a server resumes by itself, and may part from i
 })
 
 scenario('throttled, a server keeps everybody and takes no more until there is room', async (bench) => {
-  const stage = Stage.start(bench, { ...lines, limits: { connections: 5 } })
+  const stage = Stage.start(bench, { ...lines, limits: { connections: 5 }, timeouts: { lingerMs: 20 } })
   const { server } = stage
   const clients = await stage.connected(3)
   expect(server.throttle({ connections: 1 })).toEqual({ connections: 5, perPrefix: 'default', rate: null })
