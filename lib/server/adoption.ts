@@ -6,11 +6,11 @@ import { isInteger, isObject } from '../base/options.ts'
 import type { Host } from '../multi/host.ts'
 import type { Kernel, SocketAddress } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
-import type { Connection } from './connection.ts'
+import type { Connection } from './connection/connection.ts'
+import type { SocketTicket } from './connection/ticket.ts'
 import type { Reception } from './reception.ts'
 import { checkAddress } from './server-checks.ts'
 import { ServerError } from './server-error.ts'
-import type { SocketTicket } from './ticket.ts'
 
 const FD_MOST = 2 ** 30
 

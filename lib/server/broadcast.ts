@@ -3,9 +3,9 @@
  * running. One that has not taken what it was sent before does not hold up the rest.
  */
 import { wrongType } from '../base/options.ts'
-import { ByteDriver, HIGH_WATER_MARK } from './byte-driver.ts'
-import type { CloseReason } from './close-reason.ts'
-import { Connection, machineOf } from './connection.ts'
+import { ByteDriver, HIGH_WATER_MARK } from './connection/byte-driver.ts'
+import type { CloseReason } from './connection/close-reason.ts'
+import { Connection, machineOf } from './connection/connection.ts'
 import type { BroadcastOptions } from './server-control.ts'
 
 const SLOW: CloseReason = 'policy'

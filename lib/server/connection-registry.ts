@@ -3,7 +3,7 @@
  * of their letters. What is looked through may change meanwhile.
  */
 import { isText, wrongRange } from '../base/options.ts'
-import type { Connection } from './connection.ts'
+import type { Connection } from './connection/connection.ts'
 
 const NAME_LENGTH_MAX = 127
 

@@ -9,7 +9,7 @@ import {
   wrongRange,
   wrongType,
 } from '../base/options.ts'
-import { CLOSE_REASONS, type CloseReason } from './close-reason.ts'
+import { CLOSE_REASONS, type CloseReason } from './connection/close-reason.ts'
 
 const IDLE_POLICIES = ['close', 'last-response', 'linger'] as const
 

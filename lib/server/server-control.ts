@@ -4,15 +4,15 @@
  * `onState` too, so that a loop which runs no microtasks needs none.
  */
 import type { SocketAddress } from '../sys/kernel.ts'
-import type { DropReason, Limits } from './admission.ts'
-import type { CloseReason } from './close-reason.ts'
-import type { Connection } from './connection.ts'
-import type { ListenHandle } from './listen-options.ts'
+import type { DropReason, Limits } from './admission/admission.ts'
+import type { CloseReason } from './connection/close-reason.ts'
+import type { Connection } from './connection/connection.ts'
+import type { SocketTicket } from './connection/ticket.ts'
+import type { ListenHandle } from './listening/listen-options.ts'
+import type { ServerListener } from './listening/server-listener.ts'
 import type { Priority } from './priority.ts'
-import type { ServerListener } from './server-listener.ts'
 import type { LimitOptions } from './server-options.ts'
 import type { ServerState } from './server-state.ts'
-import type { SocketTicket } from './ticket.ts'
 
 export interface SuspendOptions {
   /**

@@ -4,9 +4,9 @@
  */
 import { type Check, isFunctionOrNull } from '../base/options.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
-import type { DropReason } from './admission.ts'
-import type { CloseReason } from './close-reason.ts'
-import type { Connection } from './connection.ts'
+import type { DropReason } from './admission/admission.ts'
+import type { CloseReason } from './connection/close-reason.ts'
+import type { Connection } from './connection/connection.ts'
 import { panic } from './panic.ts'
 import type { ServerState } from './server-state.ts'
 

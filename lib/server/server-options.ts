@@ -13,15 +13,15 @@ import {
   wrongRange,
   wrongType,
 } from '../base/options.ts'
-import type { Rate } from './accept-rate.ts'
-import type { PrefixLengths } from './address-prefix.ts'
-import type { Limits, Policy, Rejection } from './admission.ts'
-import type { AdmissionCounts } from './admission-counts.ts'
-import { type ListenOptions, type ListenSettings, listenSettings } from './listen-options.ts'
+import type { Rate } from './admission/accept-rate.ts'
+import type { PrefixLengths } from './admission/address-prefix.ts'
+import type { Limits, Policy, Rejection } from './admission/admission.ts'
+import type { AdmissionCounts } from './admission/admission-counts.ts'
+import { type ProxyAcceptance, type ProxyProtocolOptions, proxyAcceptance } from './admission/proxy-acceptance.ts'
+import type { ServerTlsOptions } from './connection/server-tls.ts'
+import { type ListenOptions, type ListenSettings, listenSettings } from './listening/listen-options.ts'
 import { PRIORITIES, type Priority } from './priority.ts'
-import { type ProxyAcceptance, type ProxyProtocolOptions, proxyAcceptance } from './proxy-acceptance.ts'
 import { EVENT_CHECKS, type ServerEvents } from './server-events.ts'
-import type { ServerTlsOptions } from './server-tls.ts'
 import { type Timeouts, timeoutSettings } from './timeouts.ts'
 
 /** Spelled as a number per second, or as the least ms between two. */

@@ -4,7 +4,7 @@
  * `onConnect`.
  */
 import { type Check, checkOptions, isFunction, isInteger, isObject } from '../base/options.ts'
-import type { Connection } from './connection.ts'
+import type { Connection } from './connection/connection.ts'
 
 export interface CallbackStrategy {
   /** There is something to read, or the end of it. */

@@ -8,17 +8,20 @@ import { type Check, isFunction, isFunctionOrNull, show } from '../base/options.
 import type { Host } from '../multi/host.ts'
 import { engineOf, Multi } from '../multi/multi.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
-import type { Limits, Rejection } from './admission.ts'
+import type { Limits, Rejection } from './admission/admission.ts'
 import { adoptSocket, checkAdoption } from './adoption.ts'
 import { broadcast, checkBroadcastContent } from './broadcast.ts'
-import type { CloseReason } from './close-reason.ts'
-import { bytesOf, Connection, machineOf } from './connection.ts'
-import type { ConnectionMachine } from './connection-machine.ts'
+import type { CloseReason } from './connection/close-reason.ts'
+import { bytesOf, Connection, machineOf } from './connection/connection.ts'
+import type { ConnectionMachine } from './connection/connection-machine.ts'
+import type { Driver } from './connection/driver.ts'
+import { ServerTls, type ServerTlsOptions } from './connection/server-tls.ts'
+import type { SocketTicket } from './connection/ticket.ts'
 import { ControlTimer } from './control-machine.ts'
-import type { Driver } from './driver.ts'
 import { ExclusiveQueue } from './exclusive-queue.ts'
 import { type LeaveOptions, Lifecycle } from './lifecycle.ts'
-import type { ListenHandle } from './listen-options.ts'
+import type { ListenHandle } from './listening/listen-options.ts'
+import type { ServerListener } from './listening/server-listener.ts'
 import type { Priority } from './priority.ts'
 import { Reception, type ReceptionOwner } from './reception.ts'
 import { enterBook, leaveBook } from './server-book.ts'
@@ -48,7 +51,6 @@ import type {
   SuspendOptions,
 } from './server-control.ts'
 import { EventDesk, type ServerEvents } from './server-events.ts'
-import type { ServerListener } from './server-listener.ts'
 import {
   changedLimits,
   isPriority,
@@ -59,9 +61,7 @@ import {
 } from './server-options.ts'
 import type { ServerState } from './server-state.ts'
 import { type CallbackStrategy, isStrategy, type Strategy } from './server-strategy.ts'
-import { ServerTls, type ServerTlsOptions } from './server-tls.ts'
 import { type SessionOwner, Sessions } from './sessions.ts'
-import type { SocketTicket } from './ticket.ts'
 import { withinEngine } from './within-engine.ts'
 
 const DRAIN_MS = 30_000

@@ -2,7 +2,7 @@
  * The sessions of a server: as many as may run at once, and the connections that wait for one to end. A session that
  * outlives its connection keeps its place until it ends; what waits never keeps a server from stopping.
  */
-import { type Connection, machineOf } from './connection.ts'
+import { type Connection, machineOf } from './connection/connection.ts'
 import type { SessionStrategy } from './server-strategy.ts'
 
 /** More than any program wants to have in its hands at once by accident. */

@@ -5,7 +5,7 @@
  * work as ever.
  */
 import { checkOptions, isDuration, isInteger, wrongType } from '../base/options.ts'
-import { bytesOf, Connection, machineOf } from '../server/connection.ts'
+import { bytesOf, Connection, machineOf } from '../server/connection/connection.ts'
 import { ServerError } from '../server/server-error.ts'
 import { withinEngine } from '../server/within-engine.ts'
 import { systemClock } from '../sys/clock.ts'

@@ -3,9 +3,9 @@
  * the one with the fewest. What a thread could not take is given to another; with nobody there it waits, within the
  * room that was announced.
  */
-import type { Admission } from '../server/admission.ts'
+import type { Admission } from '../server/admission/admission.ts'
+import type { SocketTicket } from '../server/connection/ticket.ts'
 import { panic } from '../server/panic.ts'
-import type { SocketTicket } from '../server/ticket.ts'
 import { systemClock } from '../sys/clock.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import { kernel } from '../sys/native.ts'

@@ -2,7 +2,7 @@
  * What a server in another thread tells, passed on to the program's callbacks here. One that throws disturbs nothing:
  * the panic handler hears of it. So it does of what nobody else was told of.
  */
-import type { DropReason } from '../server/admission.ts'
+import type { DropReason } from '../server/admission/admission.ts'
 import { panic } from '../server/panic.ts'
 import type { ServerState } from '../server/server-state.ts'
 import { unpackError } from './error-record.ts'

@@ -4,7 +4,7 @@
  * there is a socket per worker; those of ended or stuck workers are served by another one until they are back.
  */
 import type { SystemError } from '../base/errors.ts'
-import type { InternetTarget, ListenHandle, ListenSettings } from '../server/listen-options.ts'
+import type { InternetTarget, ListenHandle, ListenSettings } from '../server/listening/listen-options.ts'
 import { Family, type SocketAddress, SocketOption } from '../sys/kernel.ts'
 import { kernel } from '../sys/native.ts'
 import { systemError } from '../sys/system-error.ts'

@@ -2,6 +2,7 @@
  * What two processes say to each other when one takes over from the other: five messages, each a header of eight bytes
  * (a mark, the version, the kind, the length) and a little text. No bytes of a version that is not ours are believed.
  */
+import type { FileIdentity } from '../sys/kernel.ts'
 
 export const HandoverKind = {
   /** The new one asks for what the old one listens on. */
@@ -16,6 +17,12 @@ export const HandoverKind = {
   REFUSED: 5,
 } as const
 export type HandoverKind = (typeof HandoverKind)[keyof typeof HandoverKind]
+
+/** What goes along with the descriptors, in their order; the text of an OFFER is a list of them. */
+export interface HandoverEntry {
+  readonly name: string
+  readonly file: FileIdentity | null
+}
 
 export interface HandoverMessage {
   readonly kind: HandoverKind

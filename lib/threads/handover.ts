@@ -8,13 +8,19 @@ import { MultiError } from '../base/errors.ts'
 import { checkOptions, isDuration, isObject, isText, show } from '../base/options.ts'
 import { engineOf, type Multi } from '../multi/multi.ts'
 import { settlementDesk } from '../multi/settlement.ts'
-import type { Connection } from '../server/connection.ts'
-import type { ListenHandle } from '../server/listen-options.ts'
-import { Listener } from '../server/listener.ts'
+import type { Connection } from '../server/connection/connection.ts'
+import type { ListenHandle } from '../server/listening/listen-options.ts'
+import { Listener } from '../server/listening/listener.ts'
 import type { DrainOptions, DrainReport } from '../server/server-control.ts'
 import type { FileIdentity } from '../sys/kernel.ts'
 import { descriptorSharing, kernel } from '../sys/native.ts'
-import { encodeHandover, HandoverDecoder, HandoverKind, type HandoverMessage } from './handover-message.ts'
+import {
+  encodeHandover,
+  HandoverDecoder,
+  type HandoverEntry,
+  HandoverKind,
+  type HandoverMessage,
+} from './handover-message.ts'
 import type { Takeover } from './takeover.ts'
 
 /** A new process may have much to read before it serves. */
@@ -43,12 +49,6 @@ export interface HandoverOptions {
   readonly deadlineMs?: number
   /** How the server here takes leave afterwards. */
   readonly drain?: DrainOptions
-}
-
-/** What goes along with the descriptors, in their order. */
-export interface HandoverEntry {
-  readonly name: string
-  readonly file: FileIdentity | null
 }
 
 /** Offers what the server listens on, from now until it stops. Throws a SystemError when the path cannot be bound. */

@@ -5,7 +5,7 @@
 import { type MessagePort, threadId } from 'node:worker_threads'
 import { attachToNodeLoop, type NodeLoopAttachment } from '../loops/node-loop.ts'
 import { engineOf, Multi } from '../multi/multi.ts'
-import type { Connection } from '../server/connection.ts'
+import type { Connection } from '../server/connection/connection.ts'
 import type { Priority } from '../server/priority.ts'
 import type { Server } from '../server/server.ts'
 import type { BroadcastOptions, ClientInfo } from '../server/server-control.ts'

@@ -3,8 +3,13 @@
  * worker resets who waits in their queues; each worker has a descriptor of its own for the same queue.
  */
 import { SystemError } from '../base/errors.ts'
-import type { ListenHandle, ListenSettings } from '../server/listen-options.ts'
-import { closeListenSocket, type ListenSocket, openListenSocket, type SocketHost } from '../server/listen-socket.ts'
+import type { ListenHandle, ListenSettings } from '../server/listening/listen-options.ts'
+import {
+  closeListenSocket,
+  type ListenSocket,
+  openListenSocket,
+  type SocketHost,
+} from '../server/listening/listen-socket.ts'
 import type { FileIdentity, SocketAddress } from '../sys/kernel.ts'
 import { descriptorSharing, kernel } from '../sys/native.ts'
 import { systemError } from '../sys/system-error.ts'

@@ -13,9 +13,9 @@ import {
   wrongRange,
   wrongType,
 } from '../base/options.ts'
-import type { CloseReason } from '../server/close-reason.ts'
+import type { CloseReason } from '../server/connection/close-reason.ts'
 import type { HttpOptions } from '../server/http/http-options.ts'
-import { type ListenOptions, type ListenSettings, listenSettings } from '../server/listen-options.ts'
+import { type ListenOptions, type ListenSettings, listenSettings } from '../server/listening/listen-options.ts'
 import type { Priority } from '../server/priority.ts'
 import type { ClientInfo, ExclusiveOptions, StopOptions } from '../server/server-control.ts'
 import type { Drop } from '../server/server-events.ts'

@@ -4,10 +4,12 @@
  * `restart` brings new code without refusing anybody. A thread that ends by itself leaves the server 'faulted'.
  */
 import { isFunction, isFunctionOrNull } from '../base/options.ts'
-import type { Limits } from '../server/admission.ts'
+import type { Limits } from '../server/admission/admission.ts'
 import { checkAdoption } from '../server/adoption.ts'
-import type { CloseReason } from '../server/close-reason.ts'
-import type { ListenHandle } from '../server/listen-options.ts'
+import type { CloseReason } from '../server/connection/close-reason.ts'
+import type { ServerTlsOptions } from '../server/connection/server-tls.ts'
+import type { SocketTicket } from '../server/connection/ticket.ts'
+import type { ListenHandle } from '../server/listening/listen-options.ts'
 import type { Priority } from '../server/priority.ts'
 import { checkDrain, checkIdOrName, checkReason, checkStop } from '../server/server-checks.ts'
 import type {
@@ -22,8 +24,6 @@ import type {
 import { ServerError } from '../server/server-error.ts'
 import { isPriority, type LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
-import type { ServerTlsOptions } from '../server/server-tls.ts'
-import type { SocketTicket } from '../server/ticket.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import { packError } from './error-record.ts'
 import { EventRelay } from './event-relay.ts'

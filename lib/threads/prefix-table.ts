@@ -2,7 +2,7 @@
  * How many connections each prefix has, in all threads and in each: a hash table of a fixed size in shared memory, with
  * open addressing. Used under a lock by one thread at a time. A prefix is known by 64 bits of a seeded hash.
  */
-import type { PrefixKey } from '../server/address-prefix.ts'
+import type { PrefixKey } from '../server/admission/address-prefix.ts'
 
 // Words of an entry: two of the hash, the total (0: the entry is free), and one per thread.
 const HASH_LOW = 0

@@ -5,10 +5,11 @@
  */
 import { checkOptions, isBoolean, isDuration, isFunction, isInteger } from '../base/options.ts'
 import type { Multi } from '../multi/multi.ts'
-import type { Limits } from '../server/admission.ts'
+import type { Limits } from '../server/admission/admission.ts'
 import { checkAdoption } from '../server/adoption.ts'
-import type { CloseReason } from '../server/close-reason.ts'
-import type { ListenHandle } from '../server/listen-options.ts'
+import type { CloseReason } from '../server/connection/close-reason.ts'
+import type { SocketTicket } from '../server/connection/ticket.ts'
+import type { ListenHandle } from '../server/listening/listen-options.ts'
 import type { Priority } from '../server/priority.ts'
 import {
   checkDrain,
@@ -30,7 +31,6 @@ import type {
 import { ServerError } from '../server/server-error.ts'
 import { isPriority, type LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
-import type { SocketTicket } from '../server/ticket.ts'
 import { systemClock } from '../sys/clock.ts'
 import type { FileIdentity, SocketAddress } from '../sys/kernel.ts'
 import { type GroupMember, splitId } from './group-member.ts'

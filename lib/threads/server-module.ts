@@ -5,8 +5,8 @@
  */
 import { isFunction } from '../base/options.ts'
 import type { Multi } from '../multi/multi.ts'
-import type { CloseReason } from '../server/close-reason.ts'
-import type { Connection } from '../server/connection.ts'
+import type { CloseReason } from '../server/connection/close-reason.ts'
+import type { Connection } from '../server/connection/connection.ts'
 import type { HttpHandler, RequestDriver } from '../server/http/http-options.ts'
 import { HttpServer, type HttpServerOptions } from '../server/http/http-server.ts'
 import { Server, type ServerOptions } from '../server/server.ts'

@@ -4,9 +4,9 @@
  * holds, so that the places of one that ended without giving them back can be reclaimed by another.
  */
 import { isInteger } from '../base/options.ts'
-import type { RateMeter } from '../server/accept-rate.ts'
-import type { PrefixKey } from '../server/address-prefix.ts'
-import type { AdmissionCounts } from '../server/admission-counts.ts'
+import type { RateMeter } from '../server/admission/accept-rate.ts'
+import type { PrefixKey } from '../server/admission/address-prefix.ts'
+import type { AdmissionCounts } from '../server/admission/admission-counts.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { SharedLock } from './shared-lock.ts'
 import { SharedRate } from './shared-rate.ts'

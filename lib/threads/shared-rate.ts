@@ -2,7 +2,7 @@
  * A rate of connections that several threads share: one number in memory that all of them see, moved by whoever is
  * first. In microseconds of a clock that is the same in all threads.
  */
-import type { Rate, RateMeter } from '../server/accept-rate.ts'
+import type { Rate, RateMeter } from '../server/admission/accept-rate.ts'
 import { threadClockOffset } from '../sys/clock.ts'
 
 const MICROSECONDS = 1000

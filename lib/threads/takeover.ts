@@ -4,18 +4,18 @@
  * comes before there is one, as `listenFds` does. What it took belongs to this thread; a Server takes it by `listen`.
  */
 import { checkOptions, isDuration, isText } from '../base/options.ts'
-import type { ListenHandle, ListenOptions } from '../server/listen-options.ts'
+import type { ListenHandle, ListenOptions } from '../server/listening/listen-options.ts'
 import { ServerError } from '../server/server-error.ts'
 import { systemClock } from '../sys/clock.ts'
 import { Family, POLL_STRIDE, type RegisteredBuffer, SocketOption } from '../sys/kernel.ts'
 import { descriptorSharing, kernel } from '../sys/native.ts'
 import { Readiness } from '../sys/readiness.ts'
 import { systemError } from '../sys/system-error.ts'
-import type { HandoverEntry } from './handover.ts'
 import {
   encodeHandover,
   HANDOVER_BYTES_MAX,
   HandoverDecoder,
+  type HandoverEntry,
   HandoverKind,
   type HandoverMessage,
 } from './handover-message.ts'

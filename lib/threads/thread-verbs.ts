@@ -3,8 +3,10 @@
  * and the events. Everything is plain data that can be cloned.
  */
 
-import type { Limits } from '../server/admission.ts'
-import type { CloseReason } from '../server/close-reason.ts'
+import type { Limits } from '../server/admission/admission.ts'
+import type { CloseReason } from '../server/connection/close-reason.ts'
+import type { ServerTlsOptions } from '../server/connection/server-tls.ts'
+import type { SocketTicket } from '../server/connection/ticket.ts'
 import type { Priority } from '../server/priority.ts'
 import type {
   ClientInfo,
@@ -17,8 +19,6 @@ import type {
 } from '../server/server-control.ts'
 import type { LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
-import type { ServerTlsOptions } from '../server/server-tls.ts'
-import type { SocketTicket } from '../server/ticket.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { ErrorRecord } from './error-record.ts'
 import type { ListenShare } from './listen-book.ts'

@@ -1,5 +1,5 @@
 /** Descriptors of this thread on their way to a server in another one. */
-import type { SocketTicket } from '../server/ticket.ts'
+import type { SocketTicket } from '../server/connection/ticket.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import { kernel } from '../sys/native.ts'
 import { systemError } from '../sys/system-error.ts'

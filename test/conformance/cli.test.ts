@@ -144,7 +144,7 @@ describe('the command', () => {
     const manifest: { version: string } = JSON.parse(readFileSync('package.json', 'utf8'))
     const cwd = folder()
     expect(await sockmux(cwd, '--version')).toEqual({ status: 0, stdout: `${manifest.version}\n`, stderr: '' })
-    expect((await sockmux(cwd, '--help')).stdout).toMatch(/^ {2}get +download[^]*^ {2}serve +serve/m)
+    expect((await sockmux(cwd, '--help')).stdout).toMatch(/^ {2}get +download[\s\S]*^ {2}serve +serve/m)
     const help = await sockmux(cwd, 'get', '--help')
     expect(help).toMatchObject({ status: 0, stderr: '' })
     expect(help.stdout).toMatch(/--max-connections N/)

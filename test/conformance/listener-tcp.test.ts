@@ -15,7 +15,7 @@ import {
   SocketOption,
   Transfer,
 } from '../../lib/index.ts'
-import type { Connection } from '../../lib/server/connection.ts'
+import type { Connection } from '../../lib/server/connection/connection.ts'
 import { ownedCount } from '../../lib/sys/native.ts'
 import { drivers } from '../support/drivers.ts'
 import { connectClient } from '../support/local-client.ts'

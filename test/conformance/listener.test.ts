@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { Listener, type ListenOptions, type Multi, type SocketAddress } from '../../lib/index.ts'
-import type { Connection } from '../../lib/server/connection.ts'
+import type { Connection } from '../../lib/server/connection/connection.ts'
 import { setPanicHandler } from '../../lib/server/panic.ts'
 import type { Simulation } from '../sim/simulation.ts'
 import { connectClient, type LocalClient } from '../support/local-client.ts'

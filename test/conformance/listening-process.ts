@@ -6,9 +6,9 @@
 import { spawnSync } from 'node:child_process'
 import { runPollLoop } from '../../lib/loops/poll-loop.ts'
 import { Multi } from '../../lib/multi/multi.ts'
-import type { Connection } from '../../lib/server/connection.ts'
-import { listenFds } from '../../lib/server/listen-fds.ts'
-import { Listener } from '../../lib/server/listener.ts'
+import type { Connection } from '../../lib/server/connection/connection.ts'
+import { listenFds } from '../../lib/server/listening/listen-fds.ts'
+import { Listener } from '../../lib/server/listening/listener.ts'
 import { Family } from '../../lib/sys/kernel.ts'
 import { kernel, systemCalls } from '../../lib/sys/native.ts'
 

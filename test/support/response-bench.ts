@@ -7,17 +7,17 @@ import { SocketFilter } from '../../lib/connection/socket-filter.ts'
 import { ByteStream } from '../../lib/connection/stream.ts'
 import { Multi, type MultiOptions, SystemError } from '../../lib/index.ts'
 import { engineOf } from '../../lib/multi/multi.ts'
-import type { CloseReason } from '../../lib/server/close-reason.ts'
-import { ConnectionMachine, type ConnectionOwner } from '../../lib/server/connection-machine.ts'
-import type { Driver } from '../../lib/server/driver.ts'
-import type { HttpResponse } from '../../lib/server/http/response.ts'
+import type { CloseReason } from '../../lib/server/connection/close-reason.ts'
+import { ConnectionMachine, type ConnectionOwner } from '../../lib/server/connection/connection-machine.ts'
+import type { Driver } from '../../lib/server/connection/driver.ts'
+import { Outbox } from '../../lib/server/connection/outbox.ts'
+import type { HttpResponse } from '../../lib/server/http/response/response.ts'
 import {
   type ResponseContext,
   ResponseSender,
   type ResponseSettings,
   SendStatus,
-} from '../../lib/server/http/response-sender.ts'
-import { Outbox } from '../../lib/server/outbox.ts'
+} from '../../lib/server/http/response/response-sender.ts'
 import type { Kernel, RegisteredBuffer } from '../../lib/sys/kernel.ts'
 import { kernel as realKernel } from '../../lib/sys/native.ts'
 import { Interest } from '../../lib/sys/readiness.ts'

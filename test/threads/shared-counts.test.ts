@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SharedCounts } from '../../lib/index.ts'
-import { LocalCounts } from '../../lib/server/admission-counts.ts'
+import { LocalCounts } from '../../lib/server/admission/admission-counts.ts'
 import { SharedLock } from '../../lib/threads/shared-lock.ts'
 import { moduleFile } from './support.ts'
 

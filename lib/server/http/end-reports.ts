@@ -2,13 +2,13 @@
  * Tells the program how each request ended. One whose answer is composed has not ended before the kernel took it: until
  * then it waits here.
  */
-import type { CloseReason } from '../close-reason.ts'
-import type { Connection } from '../connection.ts'
+import type { CloseReason } from '../connection/close-reason.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { HttpBook } from './http-book.ts'
 import type { RequestEnd } from './http-error.ts'
 import type { RequestTimings } from './http-options.ts'
-import type { HttpRequest } from './http-request.ts'
-import type { RequestClock } from './request-clock.ts'
+import type { HttpRequest } from './request/http-request.ts'
+import type { RequestClock } from './request/request-clock.ts'
 
 interface Waiting {
   readonly request: HttpRequest

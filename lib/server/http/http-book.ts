@@ -1,8 +1,8 @@
 /** What all HTTP connections of a server have in common. */
-import type { Connection } from '../connection.ts'
+import type { Connection } from '../connection/connection.ts'
 import type { IdlePolicy } from '../server-control.ts'
 import type { HttpSettings } from './http-options.ts'
-import type { ReaderPool } from './request-input.ts'
+import type { ReaderPool } from './request/request-input.ts'
 
 export interface Departure {
   readonly idle: IdlePolicy

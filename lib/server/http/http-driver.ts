@@ -7,7 +7,7 @@
 import { REPORTED } from '../../multi/machine.ts'
 import { Interest } from '../../sys/readiness.ts'
 import { RequestEvent, type RequestFault, type RequestReader } from '../../wire/http1/request-reader.ts'
-import type { Driver } from '../driver.ts'
+import type { Driver } from '../connection/driver.ts'
 import { Answer } from './answer.ts'
 import { Exchange } from './exchange.ts'
 import { HttpEndings, Phase } from './http-endings.ts'

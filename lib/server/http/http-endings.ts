@@ -5,9 +5,9 @@
  */
 import { systemError } from '../../sys/system-error.ts'
 import type { RequestFault } from '../../wire/http1/request-reader.ts'
-import type { CloseReason } from '../close-reason.ts'
-import type { Connection } from '../connection.ts'
-import type { ConnectionMachine } from '../connection-machine.ts'
+import type { CloseReason } from '../connection/close-reason.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { ConnectionMachine } from '../connection/connection-machine.ts'
 import { Answer } from './answer.ts'
 import { EndReports, requestEndOf } from './end-reports.ts'
 import { Exchange, type ExchangeDriver } from './exchange.ts'
@@ -15,9 +15,9 @@ import type { ExchangePool } from './exchange-pool.ts'
 import type { HttpBook } from './http-book.ts'
 import { RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
-import { idleDeadline } from './request-clock.ts'
-import { RequestInput } from './request-input.ts'
-import type { Upgrade } from './upgrade.ts'
+import { idleDeadline } from './request/request-clock.ts'
+import { RequestInput } from './request/request-input.ts'
+import type { Upgrade } from './upgrade/upgrade.ts'
 
 /** How far the request is received. */
 export const Phase = { IDLE: 0, HEAD: 1, BODY: 2, WHOLE: 3 } as const

@@ -15,9 +15,9 @@ import {
 import { isLimits, type ServerLimitOptions } from '../server-options.ts'
 import type { Timeouts } from '../timeouts.ts'
 import type { RequestEnd } from './http-error.ts'
-import type { HttpRequest } from './http-request.ts'
-import type { HttpResponse, HttpResponseBody } from './response.ts'
-import type { ResponseSettings } from './response-sender.ts'
+import type { HttpRequest } from './request/http-request.ts'
+import type { HttpResponse, HttpResponseBody } from './response/response.ts'
+import type { ResponseSettings } from './response/response-sender.ts'
 
 /** The answer, or a promise of it. What it throws answers 500, or the status of an HttpError. */
 export type HttpHandler = (request: HttpRequest) => HttpResponse | PromiseLike<HttpResponse>

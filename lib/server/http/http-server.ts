@@ -3,9 +3,9 @@
  * of connections, control and events are those of every server.
  */
 import type { Multi } from '../../multi/multi.ts'
-import type { Connection } from '../connection.ts'
-import type { ConnectionMachine } from '../connection-machine.ts'
-import type { Driver } from '../driver.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { ConnectionMachine } from '../connection/connection-machine.ts'
+import type { Driver } from '../connection/driver.ts'
 import { panic, report } from '../panic.ts'
 import { Server, type ServerKind } from '../server.ts'
 import type { ServerEvents } from '../server-events.ts'
@@ -15,7 +15,7 @@ import type { Departure } from './http-book.ts'
 import { HttpDriver } from './http-driver.ts'
 import type { DriverBook } from './http-endings.ts'
 import { HTTP_CHECKS, type HttpOptions, httpSettings } from './http-options.ts'
-import { ReaderPool } from './request-input.ts'
+import { ReaderPool } from './request/request-input.ts'
 
 export interface HttpServerOptions<Data = unknown> extends Omit<ServerBaseOptions<Data>, 'limits'>, HttpOptions {}
 

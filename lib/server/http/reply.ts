@@ -4,18 +4,18 @@
  * program's but `errorBody`.
  */
 import { HeaderList } from '../../wire/http1/header-list.ts'
-import type { Connection } from '../connection.ts'
-import type { ConnectionMachine } from '../connection-machine.ts'
-import { Outbox } from '../outbox.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { ConnectionMachine } from '../connection/connection-machine.ts'
+import { Outbox } from '../connection/outbox.ts'
 import { Answer } from './answer.ts'
 import type { HttpBook } from './http-book.ts'
-import type { HttpRequest } from './http-request.ts'
-import type { RequestBody } from './request-body.ts'
-import type { RequestClock } from './request-clock.ts'
-import type { HttpResponse } from './response.ts'
-import { isSuccess } from './response-checks.ts'
-import { ResponseSender, SendStatus } from './response-sender.ts'
-import type { Upgrade } from './upgrade.ts'
+import type { HttpRequest } from './request/http-request.ts'
+import type { RequestBody } from './request/request-body.ts'
+import type { RequestClock } from './request/request-clock.ts'
+import type { HttpResponse } from './response/response.ts'
+import { isSuccess } from './response/response-checks.ts'
+import { ResponseSender, SendStatus } from './response/response-sender.ts'
+import type { Upgrade } from './upgrade/upgrade.ts'
 
 const SWITCHING_PROTOCOLS = 101
 const NOT_IMPLEMENTED = 501

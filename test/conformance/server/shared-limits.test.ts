@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { type AdmissionCounts, SharedCounts } from '../../../lib/index.ts'
-import { LocalCounts } from '../../../lib/server/admission-counts.ts'
+import { LocalCounts } from '../../../lib/server/admission/admission-counts.ts'
 import { scenario } from '../drivers.ts'
 import { Stage } from './stage.ts'
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Multi, Server, type ServerOptions, setPanicHandler } from '../../../lib/index.ts'
-import { AcceptRate } from '../../../lib/server/accept-rate.ts'
-import { isLocalPeer, prefixKey } from '../../../lib/server/address-prefix.ts'
-import { Admission } from '../../../lib/server/admission.ts'
+import { AcceptRate } from '../../../lib/server/admission/accept-rate.ts'
+import { isLocalPeer, prefixKey } from '../../../lib/server/admission/address-prefix.ts'
+import { Admission } from '../../../lib/server/admission/admission.ts'
 import { panic } from '../../../lib/server/panic.ts'
 import { Family, type SocketAddress } from '../../../lib/sys/kernel.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { collectForm, type FormLimits, formParts, type ReceivedForm } from '../../../lib/server/http/form.ts'
 import { HttpError } from '../../../lib/server/http/http-error.ts'
+import { collectForm, type FormLimits, formParts, type ReceivedForm } from '../../../lib/server/http/request/form.ts'
 import { HeaderList } from '../../../lib/wire/http1/header-list.ts'
 
 class Source {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { passedDescriptors } from '../../../lib/server/listen-fds.ts'
+import { passedDescriptors } from '../../../lib/server/listening/listen-fds.ts'
 import type { ProcessEnvironment } from '../../../lib/sys/environment.ts'
 import { Family } from '../../../lib/sys/kernel.ts'
 import { RegularFile } from '../../sim/open-file.ts'

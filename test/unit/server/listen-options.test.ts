@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type ListenOptions, listenSettings } from '../../../lib/server/listen-options.ts'
+import { type ListenOptions, listenSettings } from '../../../lib/server/listening/listen-options.ts'
 import { Family } from '../../../lib/sys/kernel.ts'
 
 const UNIX = { path: '/run/a' }

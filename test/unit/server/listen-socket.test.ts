@@ -1,13 +1,13 @@
 /** Opening on the simulated kernel: what each refused call leaves behind, and whose a descriptor is afterwards. */
 import { describe, expect, it } from 'vitest'
 import { SystemError } from '../../../lib/base/errors.ts'
-import { type ListenOptions, listenSettings } from '../../../lib/server/listen-options.ts'
+import { type ListenOptions, listenSettings } from '../../../lib/server/listening/listen-options.ts'
 import {
   closeListenSocket,
   type ListenSocket,
   openListenSocket,
   type SocketHost,
-} from '../../../lib/server/listen-socket.ts'
+} from '../../../lib/server/listening/listen-socket.ts'
 import { Family, SocketOption } from '../../../lib/sys/kernel.ts'
 import { fail } from '../../sim/open-file.ts'
 import { type Simulation, simulate } from '../../sim/simulation.ts'

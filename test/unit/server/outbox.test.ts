@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Facilities } from '../../../lib/multi/facility.ts'
 import type { Facility, Host } from '../../../lib/multi/host.ts'
-import type { ConnectionMachine } from '../../../lib/server/connection-machine.ts'
-import { Outbox } from '../../../lib/server/outbox.ts'
+import type { ConnectionMachine } from '../../../lib/server/connection/connection-machine.ts'
+import { Outbox } from '../../../lib/server/connection/outbox.ts'
 import type { RegisteredBuffer } from '../../../lib/sys/kernel.ts'
 
 const EAGAIN = 11

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { allowsRange, checkConditions, httpDate, parseHttpDate } from '../../../lib/server/http/conditional.ts'
-import { contentRange, parseRange } from '../../../lib/server/http/range.ts'
+import { allowsRange, checkConditions, httpDate, parseHttpDate } from '../../../lib/server/http/response/conditional.ts'
+import { contentRange, parseRange } from '../../../lib/server/http/response/range.ts'
 import { HeaderList } from '../../../lib/wire/http1/header-list.ts'
 
 const SIZE = 1000

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { HttpResponse } from '../../../lib/server/http/response.ts'
+import type { HttpResponse } from '../../../lib/server/http/response/response.ts'
 import { HeaderList } from '../../../lib/wire/http1/header-list.ts'
 import { simulate } from '../../sim/simulation.ts'
 import { type AnswerFunction, ResponseBench, type ResponseBenchOptions } from '../../support/response-bench.ts'

@@ -1,0 +1,404 @@
+/**
+ * One connection of a server as a machine: setting up → open → closing → ended. While it is set up, layers are put on
+ * the stream (PROXY header, TLS); open, a driver moves the bytes; closing, our side has said its last word and the
+ * peer's is read out, so that a reset does not destroy what it was sent. The only setter of the state is `#enter`. One
+ * timer is armed and looked at when it is due, so that deadlines which move with every request cost nothing. What a
+ * callback throws resets this connection, and no other.
+ */
+import { TimerTable } from '../../base/timer-table.ts'
+import { FilterStatus } from '../../connection/filter.ts'
+import type { ByteStream } from '../../connection/stream.ts'
+import type { Host } from '../../multi/host.ts'
+import { type InterestSet, type Machine, MachineKind, REPORTED } from '../../multi/machine.ts'
+import type { Task } from '../../multi/task.ts'
+import { SocketOption } from '../../sys/kernel.ts'
+import { Interest } from '../../sys/readiness.ts'
+import type { CloseReason } from './close-reason.ts'
+import type { Driver } from './driver.ts'
+
+/** Bytes of the peer that are read out after our last; what sends more than that is not worth waiting for. */
+const LINGER_BYTES_MAX = 1024 * 1024
+/** Reads of one run, so that a fast sender does not starve the other machines. */
+const READS_PER_RUN = 10
+
+const WATCH = 0
+const TIMER_COUNT = 1
+
+const State = { SETTING_UP: 0, OPEN: 1, CLOSING: 2, ENDED: 3 } as const
+type State = (typeof State)[keyof typeof State]
+
+/** Why a connection never opened, and what the peer is told. */
+export interface SetupFailure {
+  readonly reason: CloseReason
+  readonly error: Error | null
+  /** FIN once the peer's bytes are read out, so that it sees what it was sent last; or RST. */
+  readonly farewell: 'linger' | 'close' | 'reset'
+}
+
+/** Puts the layers on the stream that come before the driver. */
+export interface ConnectionSetup {
+  /** Absolute, of the present step. */
+  readonly deadline: number
+  /** After FAILED, and after `expired`. */
+  readonly failure: SetupFailure | null
+  advance(now: number): FilterStatus
+  /** The deadline has passed: there is a failure now, or another deadline. */
+  expired(now: number): void
+}
+
+/** The public face of the connection, as its machine sees it. */
+export interface ConnectionOwner {
+  /** How long the peer's last bytes are read out. */
+  readonly lingerMs: number
+  /** The layers are set up. What drives it from now on: it only builds. */
+  begin(machine: ConnectionMachine): Driver
+  /** It is open; may end it, and its driver is not opened then. */
+  opened?(): void
+  /** Called once, after the descriptor was closed or went to somebody else. When `host.closed`, tell nobody. */
+  ended(reason: CloseReason, error: Error | null): void
+  /** A callback of the user's threw; the connection has ended already. Must not throw. */
+  threw(error: unknown): void
+}
+
+export class ConnectionMachine implements Machine {
+  readonly kind: MachineKind = MachineKind.SERVER
+  readonly timers: TimerTable = new TimerTable(TIMER_COUNT)
+  readonly subject: ConnectionOwner & object
+  readonly host: Host
+  readonly stream: ByteStream
+  /** Plaintext, both ways. */
+  bytesRead = 0
+  bytesWritten = 0
+  /** When bytes last came or went, by the engine's clock. */
+  movedAt: number
+  #state: State = State.SETTING_UP
+  #setup: ConnectionSetup | null
+  #driver: Driver | null = null
+  readonly #task: Task
+  #reason: CloseReason = 'done'
+  #error: Error | null = null
+  /** `drain` came before there was a driver. */
+  #isDraining = false
+  #lingerDeadline = Number.POSITIVE_INFINITY
+  #lingerBytes = 0
+  #finSent = false
+
+  constructor(host: Host, stream: ByteStream, owner: ConnectionOwner & object, setup: ConnectionSetup | null) {
+    this.host = host
+    this.stream = stream
+    this.subject = owner
+    this.#setup = setup
+    this.movedAt = stream.createdAt
+    this.#task = host.spawn(this)
+  }
+
+  /** A driver moves the bytes. */
+  get open(): boolean {
+    return this.#state === State.OPEN
+  }
+
+  get settingUp(): boolean {
+    return this.#state === State.SETTING_UP
+  }
+
+  /** Layers are being put on the stream, and bytes may have been read for them. */
+  get hasSetup(): boolean {
+    return this.#setup !== null
+  }
+
+  get ended(): boolean {
+    return this.#state === State.ENDED
+  }
+
+  get driver(): Driver | null {
+    return this.#driver
+  }
+
+  // What drivers ask for
+
+  /** As `ByteStream.recv`, counted. */
+  recv(bufferId: number, offset: number, length: number): number {
+    const received = this.stream.recv(bufferId, offset, length)
+    if (received > 0) {
+      this.bytesRead += received
+      this.movedAt = this.host.now
+    }
+    return received
+  }
+
+  markDirty(): void {
+    this.host.markDirty(this.#task)
+  }
+
+  /** What it waits for changed outside of a run, within an entry of the engine. */
+  settle(): void {
+    if (this.#state === State.ENDED) return
+    this.#arm()
+    this.host.settle(this.#task)
+  }
+
+  /** Another protocol takes over, as after 101. The old driver hears nothing more. */
+  hand(driver: Driver): void {
+    this.#driver = driver
+    driver.open(this.host.now)
+    this.markDirty()
+  }
+
+  /**
+   * All is written: FIN. With `linger` the peer's bytes are read out first, which matters unless it has said its last
+   * word: closing a socket with unread bytes resets it, and the reset may overtake what we sent.
+   */
+  finish(reason: CloseReason, linger = false, error: Error | null = null): void {
+    if (this.#state !== State.OPEN && this.#state !== State.SETTING_UP) return
+    this.#reason = reason
+    this.#error = error
+    if (this.#driver?.openEnded === true) this.#cut()
+    else if (linger && this.subject.lingerMs > 0) this.#close()
+    else this.#end()
+  }
+
+  /** Closes at once. */
+  fail(reason: CloseReason, error: Error | null): void {
+    if (this.#state === State.ENDED) return
+    this.#reason = reason
+    this.#error = error
+    if (this.#driver?.openEnded === true) this.#cut()
+    else this.#end()
+  }
+
+  /** The peer's last bytes are waited for no longer. False when it does not do that. */
+  endLingering(): boolean {
+    if (this.#state !== State.CLOSING) return false
+    this.#end()
+    return true
+  }
+
+  /** Closes at once, with a reset instead of a FIN, so that nobody takes what was sent for the whole. */
+  reset(reason: CloseReason, error: Error | null = null): void {
+    if (this.#state === State.ENDED) return
+    this.#reason = reason
+    this.#error = error
+    this.#cut()
+  }
+
+  /** Lets the descriptor go without closing it. What was read and not used is the driver's to pass on. */
+  release(): number {
+    this.host.letGoOfFd(this.stream.fd)
+    const fd = this.stream.socket.release()
+    this.#reason = 'handed-over'
+    this.#end()
+    return fd
+  }
+
+  /** The server takes leave. One that is still being set up learns it as soon as it is open. */
+  drain(): void {
+    this.#isDraining = true
+    if (this.#state !== State.OPEN) return
+    this.#tellDrain()
+    this.markDirty()
+  }
+
+  /** A callback of the user's threw: it ends this connection, and no other (invariant 7). */
+  abortBecause(thrown: unknown): void {
+    this.reset('aborted', errorOf(thrown))
+    this.subject.threw(thrown)
+  }
+
+  // What the engine asks for
+
+  start(_now: number): void {}
+
+  run(now: number, readiness: number): void {
+    let reported = readiness
+    if (this.#state === State.SETTING_UP) {
+      // What came along with the last bytes of a set-up is announced by nobody.
+      if (this.#setup !== null || this.stream.hasPending) reported |= REPORTED
+      this.#setUp(now)
+    }
+    if (this.#state === State.OPEN) this.#drive(now, reported)
+    if (this.#state === State.CLOSING) this.#runClosing()
+    this.#arm()
+  }
+
+  expired(_timer: number, now: number): void {
+    if (now < this.#deadline) return
+    switch (this.#state) {
+      case State.OPEN:
+        this.#tellExpired(now)
+        break
+      case State.SETTING_UP:
+        this.#setup?.expired(now)
+        if (this.#setup?.failure !== null) this.#failSetup()
+        break
+      default:
+        this.#end()
+    }
+  }
+
+  interest(into: InterestSet): void {
+    switch (this.#state) {
+      case State.OPEN:
+        this.stream.interest((this.#driver as Driver).wants(), into)
+        break
+      case State.SETTING_UP:
+      case State.CLOSING:
+        this.stream.interest(Interest.READABLE, into)
+        break
+    }
+  }
+
+  get dormant(): boolean {
+    return this.#state === State.OPEN && (this.#driver as Driver).dormant
+  }
+
+  /** The Multi closes, or a socket or timer function of its failed. */
+  abort(cause: unknown): void {
+    if (this.host.closed) this.fail('shutdown', null)
+    else this.reset('aborted', errorOf(cause))
+  }
+
+  get #deadline(): number {
+    switch (this.#state) {
+      case State.SETTING_UP:
+        return this.#setup?.deadline ?? Number.POSITIVE_INFINITY
+      case State.OPEN:
+        return (this.#driver as Driver).deadline
+      default:
+        return this.#lingerDeadline
+    }
+  }
+
+  #arm(): void {
+    if (this.#state === State.ENDED) return
+    const deadline = this.#deadline
+    if (deadline < this.timers.next) this.timers.set(WATCH, deadline)
+  }
+
+  #setUp(now: number): void {
+    if (this.#setup === null) {
+      this.#open()
+      return
+    }
+    try {
+      const status = this.#setup.advance(now)
+      if (status === FilterStatus.FAILED) this.#failSetup()
+      else if (status === FilterStatus.DONE) this.#open()
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  #failSetup(): void {
+    // It may have been closed by what the set-up asked.
+    if (this.#state !== State.SETTING_UP) return
+    const { reason, error, farewell } = this.#setup?.failure ?? { reason: 'error', error: null, farewell: 'close' }
+    if (farewell === 'reset') this.reset(reason, error)
+    else this.finish(reason, farewell === 'linger', error)
+  }
+
+  #open(): void {
+    try {
+      this.#driver = this.subject.begin(this)
+      this.#setup = null
+      this.#enter(State.OPEN)
+      this.subject.opened?.()
+      if (this.#state === State.OPEN) this.#driver.open(this.host.now)
+    } catch (thrown) {
+      this.abortBecause(thrown)
+      return
+    }
+    if (this.#isDraining && this.#state === State.OPEN) this.#tellDrain()
+  }
+
+  #drive(now: number, readiness: number): void {
+    try {
+      this.#driver?.run(now, readiness)
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  #tellExpired(now: number): void {
+    try {
+      this.#driver?.expired(now)
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  #tellDrain(): void {
+    try {
+      this.#driver?.drain(this.host.now)
+    } catch (thrown) {
+      this.abortBecause(thrown)
+    }
+  }
+
+  /** FIN now, if what TLS has to say first can be sent; then nothing is decrypted any more, only counted. */
+  #close(): void {
+    this.#enter(State.CLOSING)
+    this.#lingerDeadline = this.host.now + this.subject.lingerMs
+    this.#sendFin()
+    // Its last bytes may be here already, announced before and not again.
+    this.markDirty()
+    this.settle()
+  }
+
+  #sendFin(): void {
+    const { stream } = this
+    let result = stream.shutdownWrite()
+    if (result === -this.host.kernel.errno.EAGAIN) return
+    // TLS that failed has no more to say; its alert is out.
+    if (result < 0) result = stream.socket.shutdownWrite()
+    this.#finSent = true
+    if (result < 0) this.#end()
+  }
+
+  #runClosing(): void {
+    const { host, stream } = this
+    if (!this.#finSent) this.#sendFin()
+    const { scratch } = host
+    for (let reads = 0; reads < READS_PER_RUN && this.#state === State.CLOSING; reads++) {
+      const received = stream.socket.recv(scratch.id, 0, scratch.bytes.length)
+      if (received === -host.kernel.errno.EAGAIN) return
+      this.#lingerBytes += Math.max(received, 0)
+      if (received <= 0 || this.#lingerBytes > LINGER_BYTES_MAX) this.#end()
+    }
+    if (this.#state === State.CLOSING) this.markDirty()
+  }
+
+  /** Ends by a reset. */
+  #cut(): void {
+    const { fd, socket } = this.stream
+    if (fd >= 0) this.host.kernel.setOption(fd, SocketOption.LINGER, 0)
+    // From below: TLS must not say close_notify, which would look like an orderly end.
+    socket.close()
+    this.#end()
+  }
+
+  /** The only end. */
+  #end(): void {
+    if (this.#state === State.ENDED) return
+    this.#enter(State.ENDED)
+    this.timers.clearAll()
+    this.stream.close()
+    this.host.retire(this.#task)
+    this.#setup = null
+    const driver = this.#driver
+    this.#driver = null
+    try {
+      driver?.closed(this.#reason, this.#error)
+    } catch (thrown) {
+      this.subject.threw(thrown)
+    }
+    this.subject.ended(this.#reason, this.#error)
+  }
+
+  #enter(state: State): void {
+    this.#state = state
+  }
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown })
+}
