@@ -43,31 +43,33 @@ export { request } from './request/request.ts'
 export type { RequestOptions } from './request/request-options.ts'
 export { Response } from './request/response.ts'
 export type { BodyPieces } from './request/upload-source.ts'
-export type { Rate, RateMeter } from './server/accept-rate.ts'
-export type { PrefixLengths } from './server/address-prefix.ts'
-export type { DropReason, Limits, Policy, PolicyVerdict, Rejection } from './server/admission.ts'
-export type { AdmissionCounts } from './server/admission-counts.ts'
-export type { ByteCallback, CloseCallback, DataCallback } from './server/byte-driver.ts'
-export type { CloseReason } from './server/close-reason.ts'
-export { Connection, type DetachOptions } from './server/connection.ts'
-export type { ConnectionTls } from './server/connection-tls.ts'
-export type { Authenticator, AuthRequest, AuthResult, AuthVerdict } from './server/http/authenticator.ts'
-export { BasicAuth, type BasicAuthOptions } from './server/http/basic-auth.ts'
+export type { Rate, RateMeter } from './server/admission/accept-rate.ts'
+export type { PrefixLengths } from './server/admission/address-prefix.ts'
+export type { DropReason, Limits, Policy, PolicyVerdict, Rejection } from './server/admission/admission.ts'
+export type { AdmissionCounts } from './server/admission/admission-counts.ts'
+export type { ProxyProtocolOptions } from './server/admission/proxy-acceptance.ts'
+export type { ByteCallback, CloseCallback, DataCallback } from './server/connection/byte-driver.ts'
+export type { CloseReason } from './server/connection/close-reason.ts'
+export { Connection, type DetachOptions } from './server/connection/connection.ts'
+export type { ConnectionTls } from './server/connection/connection-tls.ts'
+export type { ServerTlsOptions, TlsContextChoice } from './server/connection/server-tls.ts'
+export type { SocketTicket } from './server/connection/ticket.ts'
+export type { Authenticator, AuthRequest, AuthResult, AuthVerdict } from './server/http/auth/authenticator.ts'
+export { BasicAuth, type BasicAuthOptions } from './server/http/auth/basic-auth.ts'
 export {
   type DigestAlgorithm,
   DigestAuth,
   type DigestAuthOptions,
   type NonceBinding,
-} from './server/http/digest-auth.ts'
-export { type FileRequest, type FileResponseOptions, fileResponse } from './server/http/file-response.ts'
-export type { FormField, FormLimits, FormPart, ReceivedForm } from './server/http/form.ts'
+} from './server/http/auth/digest-auth.ts'
 export { HttpError, type RequestAbortedError, type RequestEnd } from './server/http/http-error.ts'
 export type { HttpHandler, HttpLimits, RequestDriver, RequestTimings } from './server/http/http-options.ts'
-export type { HttpRequest } from './server/http/http-request.ts'
 export { HttpServer, type HttpServerOptions } from './server/http/http-server.ts'
-export { type PreparedResponse, prepareResponse } from './server/http/prepared-response.ts'
-export { type UpgradeOptions, upgrade } from './server/http/raw-upgrade.ts'
-export type { BodySink } from './server/http/request-body.ts'
+export type { FormField, FormLimits, FormPart, ReceivedForm } from './server/http/request/form.ts'
+export type { HttpRequest } from './server/http/request/http-request.ts'
+export type { BodySink } from './server/http/request/request-body.ts'
+export { type FileRequest, type FileResponseOptions, fileResponse } from './server/http/response/file-response.ts'
+export { type PreparedResponse, prepareResponse } from './server/http/response/prepared-response.ts'
 export type {
   BodyPiece,
   DescriptorBody,
@@ -78,18 +80,24 @@ export type {
   PipeBody,
   PullBody,
   PullFunction,
-} from './server/http/response.ts'
+} from './server/http/response/response.ts'
 export { Router } from './server/http/router.ts'
-export type { ServerWebSocket } from './server/http/server-websocket.ts'
-export type { Upgrade } from './server/http/upgrade.ts'
-export { webSocket } from './server/http/websocket.ts'
-export type { WebSocketServerOptions } from './server/http/websocket-options.ts'
-export { type ListenFd, listenFds } from './server/listen-fds.ts'
-export type { ListenHandle, ListenOptions } from './server/listen-options.ts'
-export { type AcceptError, type AcceptErrorFunction, type AcceptFunction, Listener } from './server/listener.ts'
+export { type UpgradeOptions, upgrade } from './server/http/upgrade/raw-upgrade.ts'
+export type { ServerWebSocket } from './server/http/upgrade/server-websocket.ts'
+export type { Upgrade } from './server/http/upgrade/upgrade.ts'
+export { webSocket } from './server/http/upgrade/websocket.ts'
+export type { WebSocketServerOptions } from './server/http/upgrade/websocket-options.ts'
+export { type ListenFd, listenFds } from './server/listening/listen-fds.ts'
+export type { ListenHandle, ListenOptions } from './server/listening/listen-options.ts'
+export {
+  type AcceptError,
+  type AcceptErrorFunction,
+  type AcceptFunction,
+  Listener,
+} from './server/listening/listener.ts'
+export type { ServerListener } from './server/listening/server-listener.ts'
 export { PanicError, type PanicHandler, setPanicHandler } from './server/panic.ts'
 export type { Priority } from './server/priority.ts'
-export type { ProxyProtocolOptions } from './server/proxy-acceptance.ts'
 export { Server, type ServerOptions } from './server/server.ts'
 export { stopServers } from './server/server-book.ts'
 export type {
@@ -108,12 +116,9 @@ export type {
 } from './server/server-control.ts'
 export { ServerError, type ServerErrorCode } from './server/server-error.ts'
 export type { Drop, ErrorContext, ServerEvents } from './server/server-events.ts'
-export type { ServerListener } from './server/server-listener.ts'
 export type { LimitOptions, RateOptions, ServerBaseOptions, ServerLimitOptions } from './server/server-options.ts'
 export type { ServerState } from './server/server-state.ts'
 export type { CallbackStrategy, SessionStrategy, Strategy } from './server/server-strategy.ts'
-export type { ServerTlsOptions, TlsContextChoice } from './server/server-tls.ts'
-export type { SocketTicket } from './server/ticket.ts'
 export type { Timeouts } from './server/timeouts.ts'
 export { type Clock, systemClock } from './sys/clock.ts'
 export type { FileStatus, Files } from './sys/files.ts'

@@ -4,6 +4,7 @@
  */
 import { MultiError, type TransferError } from '../base/errors.ts'
 import { show } from '../base/options.ts'
+import { WebSocketHandle } from '../connection/websocket-handle.ts'
 import { WebSocketSession } from '../connection/websocket-session.ts'
 import type { Host } from '../multi/host.ts'
 import type { Machine } from '../multi/machine.ts'
@@ -15,7 +16,6 @@ import { TransferInfo } from './transfer-info.ts'
 import { TransferMachine } from './transfer-machine.ts'
 import type { TransferOptions } from './transfer-options.ts'
 import { type TransferSettings, transferSettings } from './transfer-settings.ts'
-import { WebSocketHandle } from '../connection/websocket-handle.ts'
 
 /** Which direction to pause or resume; default 'both'. */
 export type Direction = 'receive' | 'send' | 'both'
