@@ -29,7 +29,7 @@ export function scriptCommand(name: string, ...parameters: readonly string[]): s
 
 /** The tests run this file from its source; what it starts is compiled all the same. */
 function compiledFolder(): URL {
-  return import.meta.url.endsWith('.ts') ? new URL('../dist/bench', import.meta.url) : new URL('.', import.meta.url)
+  return import.meta.url.endsWith('.ts') ? new URL('../dist/bench/', import.meta.url) : new URL('./', import.meta.url)
 }
 
 export function ours(name: string, command: readonly string[]): Contender {
