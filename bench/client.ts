@@ -5,21 +5,7 @@
  */
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
-export interface ClientShape {
-  readonly url: string
-  /** Requests under way at any time. */
-  readonly parallel: number
-  readonly connections: number
-  /** A new connection for each. */
-  readonly fresh: boolean
-}
-
-export interface Client {
-  /** How many failed. Connections stay until the next run. */
-  run(total: number): number | Promise<number>
-  close(): void | Promise<void>
-}
+import type { Client, ClientShape } from './client-shape.ts'
 
 export interface ClientAnswer {
   readonly description: string

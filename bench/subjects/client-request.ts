@@ -1,6 +1,6 @@
 /** `request`, a promise for each response, in Node's loop. */
 import { attachToNodeLoop, Multi, request } from '../../lib/index.ts'
-import type { Client, ClientShape } from '../client.ts'
+import type { Client, ClientShape } from '../client-shape.ts'
 import { keepGoing } from '../lanes.ts'
 
 export function open({ url, parallel, connections, fresh }: ClientShape): Client {

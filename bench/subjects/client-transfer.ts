@@ -1,6 +1,6 @@
 /** Transfers on a Multi in a loop of their own, each used again and again, as libcurl's handles are. */
 import { Multi, runPollLoop, Transfer } from '../../lib/index.ts'
-import type { Client, ClientShape } from '../client.ts'
+import type { Client, ClientShape } from '../client-shape.ts'
 
 export function open({ url, parallel, connections, fresh }: ClientShape): Client {
   const limits = { maxHostConnections: connections, maxTotalConnections: connections, maxIdleConnections: connections }

@@ -1,6 +1,6 @@
 /** undici's `dispatch` on a Pool: its fastest way, by callbacks. */
 import { type Dispatcher, Pool } from 'undici'
-import type { Client, ClientShape } from '../client.ts'
+import type { Client, ClientShape } from '../client-shape.ts'
 
 /** One for all requests: it keeps nothing of them. */
 class Handler implements Dispatcher.DispatchHandler {

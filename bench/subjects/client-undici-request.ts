@@ -1,6 +1,6 @@
 /** undici's `request` on a Pool, a promise for each response. */
 import { Pool } from 'undici'
-import type { Client, ClientShape } from '../client.ts'
+import type { Client, ClientShape } from '../client-shape.ts'
 import { keepGoing } from '../lanes.ts'
 
 export function open({ url, parallel, connections, fresh }: ClientShape): Client {

@@ -5,6 +5,7 @@ import { Transfer, type TransferOptions } from '../index.ts'
 import { UsageError } from './command.ts'
 import { MAX_CONNECTIONS, MAX_HOST_CONNECTIONS, RETRY_DELAY_SECONDS } from './get-help.ts'
 import type { GetSettings } from './get-settings.ts'
+import { wholeNumber } from './whole-number.ts'
 
 const OPTIONS = {
   'output-dir': { type: 'string', short: 'P' },
@@ -117,27 +118,16 @@ function refuseContradictions(values: Values): void {
 function readNumbers(
   values: Values,
 ): Pick<GetSettings, 'maxConnections' | 'maxHostConnections' | 'retries' | 'retryDelayMs'> {
-  const maxConnections = count('max-connections', values, 1, CONNECTIONS_LIMIT) ?? MAX_CONNECTIONS
-  const maxHostConnections = count('max-host-connections', values, 1, CONNECTIONS_LIMIT) ?? MAX_HOST_CONNECTIONS
+  const maxConnections =
+    wholeNumber('max-connections', values['max-connections'], 1, CONNECTIONS_LIMIT) ?? MAX_CONNECTIONS
+  const maxHostConnections =
+    wholeNumber('max-host-connections', values['max-host-connections'], 1, CONNECTIONS_LIMIT) ?? MAX_HOST_CONNECTIONS
   return {
     maxConnections,
     maxHostConnections,
-    retries: count('retry', values, 0, RETRIES_LIMIT) ?? 0,
+    retries: wholeNumber('retry', values['retry'], 0, RETRIES_LIMIT) ?? 0,
     retryDelayMs: milliseconds('retry-delay', values) ?? RETRY_DELAY_SECONDS * 1000,
   }
-}
-
-function count(
-  option: 'max-connections' | 'max-host-connections' | 'retry',
-  values: Values,
-  least: number,
-  most: number,
-): number | undefined {
-  const text = values[option]
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value
-  throw new UsageError(`--${option} must be a whole number from ${least} to ${most}, not '${text}'`)
 }
 
 function milliseconds(option: 'max-time' | 'connect-timeout' | 'retry-delay', values: Values): number | undefined {

@@ -6,6 +6,7 @@ import { LOG_FORMATS, type LogFormat } from './access-log.ts'
 import { UsageError } from './command.ts'
 import { DEFAULT_HOST, DEFAULT_PORT, GRACE_SECONDS } from './serve-help.ts'
 import type { ServeSettings } from './serve-settings.ts'
+import { wholeNumber } from './whole-number.ts'
 
 const OPTIONS = {
   'no-listing': { type: 'boolean' },
@@ -52,8 +53,9 @@ export function readServeOptions(parameters: readonly string[]): ServeSettings {
     follow: values.follow ?? false,
     listen: listenOptions(values),
     tls: tlsOptions(values),
-    maxConnections: count('max-connections', values, 1, CONNECTIONS_LIMIT) ?? defaultConnections(),
-    threads: count('threads', values, 1, THREADS_LIMIT) ?? 1,
+    maxConnections:
+      wholeNumber('max-connections', values['max-connections'], 1, CONNECTIONS_LIMIT) ?? defaultConnections(),
+    threads: wholeNumber('threads', values['threads'], 1, THREADS_LIMIT) ?? 1,
     graceMs: milliseconds(values.grace) ?? GRACE_SECONDS * 1000,
     log: logFormat(values.log),
     quiet: values.quiet ?? false,
@@ -87,7 +89,7 @@ function directory(given: string): string {
 
 /** Passed ones first: whoever starts a service says where it listens. */
 function listenOptions(values: Values): ListenOptions[] {
-  const port = count('port', values, 0, PORT_LIMIT)
+  const port = wholeNumber('port', values['port'], 0, PORT_LIMIT)
   const { host, unix } = values
   const passed = listenFds().filter(({ family }) => family !== null)
   const own = ['host', 'port', 'unix'].find((name) => values[name as 'host' | 'port' | 'unix'] !== undefined)
@@ -108,19 +110,6 @@ function tlsOptions(values: Values): ServerTlsOptions | null {
   if (certificateFile === undefined) throw new UsageError('--tls-key needs --tls-certificate')
   if (certificateKeyFile === undefined) throw new UsageError('--tls-certificate needs --tls-key')
   return { certificateFile, certificateKeyFile }
-}
-
-function count(
-  option: 'port' | 'max-connections' | 'threads',
-  values: Values,
-  least: number,
-  most: number,
-): number | undefined {
-  const text = values[option]
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= least && value <= most) return value
-  throw new UsageError(`--${option} must be a whole number from ${least} to ${most}, not '${text}'`)
 }
 
 /** Each may have a file open as well. */
