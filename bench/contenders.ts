@@ -91,3 +91,15 @@ export function helloServers(site: NginxSite | null): Cast {
   addNginx(cast, site)
   return cast
 }
+
+/** Those that say hello with so many threads, or processes. */
+export function threadedServers(threads: number): Cast {
+  const cast: Cast = { members: [], missing: [] }
+  const count = String(threads)
+  addPeer(cast, LIBMICROHTTPD, LIBMICROHTTPD_PEER, count)
+  cast.members.push(
+    ours('sockmux ServerGroup', scriptCommand('servers/sockmux-group', count)),
+    other('node:http, cluster', scriptCommand('servers/node-cluster', count)),
+  )
+  return cast
+}

@@ -49,6 +49,9 @@ export async function alternate<S, A>(
   return answers
 }
 
+/** For what needs every core itself. */
+export const NO_PINS: Pins = { subject: [], load: [] }
+
 let found: Pins | null = null
 
 export function pins(): Pins {
@@ -58,12 +61,11 @@ export function pins(): Pins {
 
 function findPins(): Pins {
   const cores = availableParallelism()
-  const none = { subject: [], load: [] }
-  if (cores < 2) return none
+  if (cores < 2) return NO_PINS
   const pin = (core: number): string[] => ['taskset', '--cpu-list', String(core)]
   const [program = '', ...parameters] = pin(cores - 1)
   const probe = spawnSync(program, [...parameters, 'true'], { timeout: PROBE_MS_MAX })
-  return probe.status === 0 ? { subject: pin(cores - 1), load: pin(0) } : none
+  return probe.status === 0 ? { subject: pin(cores - 1), load: pin(0) } : NO_PINS
 }
 
 /** Runs a command to its end; its output. Throws with what it said when it fails. */

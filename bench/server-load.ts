@@ -19,9 +19,13 @@ export const LOAD_METRICS: readonly Metric[] = [
 const WARMUP_MS_MAX = 1000
 const PATIENCE = 10
 
-/** Starts it on the core of subjects, and stops it in any case. */
-export async function withServer<A>(entry: Contender, body: (server: ServerProcess) => Promise<A>): Promise<A> {
-  const server = await ServerProcess.start([...pins().subject, ...entry.command], entry.port)
+/** Starts it, on the core of subjects unless told otherwise, and stops it in any case. */
+export async function withServer<A>(
+  entry: Contender,
+  body: (server: ServerProcess) => Promise<A>,
+  { subject } = pins(),
+): Promise<A> {
+  const server = await ServerProcess.start([...subject, ...entry.command], entry.port)
   try {
     return await body(server)
   } finally {
@@ -31,10 +35,11 @@ export async function withServer<A>(entry: Contender, body: (server: ServerProce
 
 /** A fresh process, warmed up, under load. */
 export function measureServer(entry: Contender, load: ServerLoad): Promise<Figures> {
-  return withServer(entry, async (server) => {
+  const measure = async (server: ServerProcess): Promise<Figures> => {
     await loadServer(server, { ...load, milliseconds: Math.min(load.milliseconds, WARMUP_MS_MAX) })
     return loadServer(server, load)
-  })
+  }
+  return withServer(entry, measure, load.pins)
 }
 
 export async function loadServer(server: ServerProcess, load: ServerLoad): Promise<Figures> {
@@ -44,11 +49,13 @@ export async function loadServer(server: ServerProcess, load: ServerLoad): Promi
   // A machine that is too busy to answer at all in so short a time is given some more.
   for (let again = 0; answer.requests === 0 && again < PATIENCE; again++) answer = await runWrk({ ...load, url })
   const used = server.cpuSeconds() - before
-  const { requests, seconds, latency, failures } = answer
+  const { requests, seconds, cpuSeconds, latency, failures } = answer
   if (requests === 0) throw new Error(`no request of ${load.connections} connections was answered`)
   return {
     cpu: (used * 1e6) / requests,
     rate: requests / seconds,
+    load: (cpuSeconds * 1e6) / requests,
+    loadCores: cpuSeconds / seconds,
     p50: latency[50],
     p99: latency[99],
     requests,

@@ -53,12 +53,9 @@ export class ServerProcess {
     return this.#child.pid as number
   }
 
-  /** Seconds of CPU that its threads have used so far, to the nanosecond. */
+  /** Seconds of CPU that its threads and those of its children have used so far, to the nanosecond. */
   cpuSeconds(): number {
-    const folder = `/proc/${this.pid}/task`
-    const texts = readdirSync(folder).map((thread) => readFileSync(`${folder}/${thread}/schedstat`, 'latin1'))
-    const used = texts.map((text) => Number(text.slice(0, text.indexOf(' '))))
-    return used.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / NANOSECONDS
+    return nanosecondsOf(this.pid) / NANOSECONDS
   }
 
   /** Bytes of memory that are its own and in use. */
@@ -77,6 +74,15 @@ export class ServerProcess {
     await ended
     clearTimeout(timer)
   }
+}
+
+function nanosecondsOf(pid: number | string): number {
+  const folder = `/proc/${pid}/task`
+  return readdirSync(folder).reduce((sum, thread) => {
+    const used = Number.parseInt(readFileSync(`${folder}/${thread}/schedstat`, 'latin1'), 10)
+    const children = readFileSync(`${folder}/${thread}/children`, 'latin1').split(' ').filter(Boolean)
+    return children.reduce((all, child) => all + nanosecondsOf(child), sum + used)
+  }, 0)
 }
 
 function portSaid(child: ChildProcess): Promise<number> {

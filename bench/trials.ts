@@ -14,6 +14,7 @@ import { serverHello } from './trials/server-hello.ts'
 import { startUp } from './trials/start-up.ts'
 import { staticFile } from './trials/static-file.ts'
 import { systemCalls } from './trials/system-calls.ts'
+import { threads } from './trials/threads.ts'
 import { timers } from './trials/timers.ts'
 
 export const TRIALS: readonly Trial[] = [
@@ -25,6 +26,7 @@ export const TRIALS: readonly Trial[] = [
   bulk,
   handshakes,
   serverHello,
+  threads,
   latency,
   idle,
   echo,

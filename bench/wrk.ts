@@ -1,8 +1,9 @@
 /** The load generator wrk: so many connections that each ask again as soon as they are answered. */
 import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../scripts/prebuild.ts'
-import { pins } from './measure.ts'
+import { type Pins, pins } from './measure.ts'
 import { MissingPeerError } from './trial.ts'
 
 export interface Load {
@@ -13,11 +14,15 @@ export interface Load {
   readonly pipelined?: number
   /** Ask for the end of the connection with each request, so that each has one of its own. Default false. */
   readonly close?: boolean
+  /** Who runs where, the server included. Default: each on a core of its own. */
+  readonly pins?: Pins
 }
 
 export interface LoadAnswer {
   readonly requests: number
   readonly seconds: number
+  /** Of processor time that wrk itself took. */
+  readonly cpuSeconds: number
   /** Connections and requests that failed, and answers with an error. */
   readonly failures: number
   /** µs, by percentile. */
@@ -28,7 +33,17 @@ const PROBE_MS_MAX = 5000
 const SLACK_SECONDS = 20
 /** It needs as long to start. */
 const INTERRUPT_LATE_MS = 50
-const NOTHING: LoadAnswer = { requests: 0, seconds: 0, failures: 0, latency: { 50: 0, 90: 0, 99: 0 } }
+/** In which /proc counts processor time, whatever the kernel was built with. */
+const TICKS_PER_SECOND = 100
+/** Fields of /proc/self/stat behind the name: time of children that have ended, in user mode and in the kernel. */
+const CHILDREN_TIMES = [13, 14] as const
+const NOTHING: LoadAnswer = {
+  requests: 0,
+  seconds: 0,
+  cpuSeconds: 0,
+  failures: 0,
+  latency: { 50: 0, 90: 0, 99: 0 },
+}
 const MICROSECONDS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e6, m: 6e7 }
 
 /** Throws MissingPeerError. */
@@ -39,15 +54,24 @@ export function requireWrk(): void {
 
 export async function runWrk(load: Load): Promise<LoadAnswer> {
   const { url, connections, milliseconds, pipelined = 1, close = false } = load
+  const { load: pin } = load.pins ?? pins()
   // Its -d takes whole seconds; interrupted, it stops and tells what it has.
   const seconds = Math.ceil(milliseconds / 1000)
   const script = join(packageRoot(), 'bench', 'pipeline.lua')
   const more = pipelined > 1 ? ['-s', script, url, '--', String(pipelined)] : [url]
   const fields = close ? ['-H', 'Connection: close'] : []
-  const command = [...pins().load, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, ...more]
+  const command = [...pin, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--latency', ...fields, ...more]
   const interruptMs = milliseconds === seconds * 1000 ? null : milliseconds + INTERRUPT_LATE_MS
+  const before = childrenSeconds()
   const text = await output(command, interruptMs, (seconds + SLACK_SECONDS) * 1000)
-  return text === null ? NOTHING : readAnswer(text)
+  return text === null ? NOTHING : { ...readAnswer(text), cpuSeconds: childrenSeconds() - before }
+}
+
+/** What children of this process took that have ended; while wrk runs, no other one ends. */
+function childrenSeconds(): number {
+  const text = readFileSync('/proc/self/stat', 'latin1')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return CHILDREN_TIMES.reduce((sum, place) => sum + Number(fields[place]), 0) / TICKS_PER_SECOND
 }
 
 /** null when it was interrupted before it could listen to that. */
@@ -73,7 +97,7 @@ async function output(
   return text
 }
 
-export function readAnswer(text: string): LoadAnswer {
+export function readAnswer(text: string): Omit<LoadAnswer, 'cpuSeconds'> {
   const [, requests, time, unit] = /(\d+) requests in ([\d.]+)(us|ms|s|m),/.exec(text) ?? []
   if (requests === undefined) throw new Error(`wrk said something else: ${text}`)
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? []

@@ -1,0 +1,8 @@
+/** The module of a thread that says hello. */
+import { type HttpResponse, prepareResponse } from '../../lib/index.ts'
+
+const hello = prepareResponse({ status: 200, headers: { 'content-type': 'text/plain' }, body: 'Hello, world!' })
+
+export function handler(): HttpResponse {
+  return hello
+}
