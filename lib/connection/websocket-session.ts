@@ -25,7 +25,7 @@ import type {
 } from './websocket-terms.ts'
 
 /** Reads of one run, so that a fast sender does not starve the other machines. */
-const READS_PER_RUN = 10
+export const READS_PER_RUN = 10
 
 export type WebSocketState = 'connecting' | 'open' | 'closing' | 'closed'
 
@@ -122,11 +122,11 @@ export class WebSocketSession {
 
   // As the exchange sees it.
 
-  run(readiness: number): Reading {
+  run(readiness: number, reads: number = READS_PER_RUN): Reading {
     if (!this.#isOpeningTold) this.#tellOpening()
     if (this.#closeSent && this.#closeDeadline === Number.POSITIVE_INFINITY) this.#setCloseDeadline()
     this.flush()
-    const reading = this.#flow.receivePaused ? Reading.BLOCKED : this.#read(readiness)
+    const reading = this.#flow.receivePaused ? Reading.BLOCKED : this.#read(readiness, reads)
     if (reading === Reading.FAILED) return reading
     this.flush()
     if (reading === Reading.ENDED) return reading
@@ -204,7 +204,7 @@ export class WebSocketSession {
     this.#settings.onOpen?.({ protocol, isCompressed: terms !== null })
   }
 
-  #read(readiness: number): Reading {
+  #read(readiness: number, most: number): Reading {
     if (this.#isHeld) {
       this.#isHeld = false
       const reading = this.#tellEvents()
@@ -214,7 +214,7 @@ export class WebSocketSession {
     if (this.#endOfStream) return this.#judgeEnd()
     if ((readiness & REPORTED) === 0 && !this.#mayHaveMore && !this.#stream.hasPending) return Reading.BLOCKED
     this.#mayHaveMore = false
-    for (let reads = 0; reads < READS_PER_RUN; reads++) {
+    for (let reads = 0; reads < most; reads++) {
       const reading = this.#fill(false)
       if (reading === Reading.ENDED) return this.#judgeEnd()
       if (reading !== Reading.TOLD && reading !== Reading.YIELDED) return reading

@@ -20,6 +20,7 @@ import type { Driver } from './connection/driver.ts'
 import type { ServerTls } from './connection/server-tls.ts'
 import { ConnectionRegistry } from './connection-registry.ts'
 import type { ListenerOwner } from './listening/server-listener.ts'
+import { levelOf, type Priority } from './priority.ts'
 import type { EventDesk } from './server-events.ts'
 import type { ServerSettings } from './server-options.ts'
 
@@ -54,6 +55,8 @@ export class Reception implements ListenerOwner, ConnectionBook {
   bytesWritten = 0
   acceptErrors = 0
   ticketsLost = 0
+  /** Of connections to come. */
+  priority: Priority
   /** The connection that the program is told of at this moment. */
   current: Connection | null = null
   readonly lingerMs: number
@@ -73,6 +76,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
     this.#settings = settings
     this.#events = events
     this.#owner = owner
+    this.priority = settings.priority
     this.admission = new Admission(
       { ...settings, policy: this.#guarded(settings.policy) },
       settings.counts ?? new LocalCounts(),
@@ -211,6 +215,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
     const stream = new ByteStream(host, new SocketFilter(host, fd, generation, peer), host.now)
     const plan = this.#plan !== null && StreamSetup.isNeeded(this.#plan, peer) ? this.#plan : null
     const connection = new Connection(host, stream, this, plan, head)
+    machineOf(connection).level = levelOf(this.priority)
     if (peer.family === Family.UNIX && key !== null) this.#unixKeys.set(connection, key)
     this.admitted++
     this.registry.add(connection)

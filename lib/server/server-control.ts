@@ -90,6 +90,7 @@ export interface ClientInfo {
   readonly ageMs: number
   readonly bytesRead: number
   readonly bytesWritten: number
+  readonly priority: Priority
 }
 
 /** Counted since the server was made. */

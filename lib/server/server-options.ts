@@ -20,7 +20,7 @@ import type { AdmissionCounts } from './admission/admission-counts.ts'
 import { type ProxyAcceptance, type ProxyProtocolOptions, proxyAcceptance } from './admission/proxy-acceptance.ts'
 import type { ServerTlsOptions } from './connection/server-tls.ts'
 import { type ListenOptions, type ListenSettings, listenSettings } from './listening/listen-options.ts'
-import { PRIORITIES, type Priority } from './priority.ts'
+import { isPriority, type Priority } from './priority.ts'
 import { EVENT_CHECKS, type ServerEvents } from './server-events.ts'
 import { type Timeouts, timeoutSettings } from './timeouts.ts'
 
@@ -140,10 +140,6 @@ const isRejection: Check = (option, value) => {
 
 const isOverload: Check = (option, value) => {
   if (value !== 'pause' && value !== 'reject') throw wrongType(option, "'pause' or 'reject'", value)
-}
-
-export const isPriority: Check = (option, value) => {
-  if (!PRIORITIES.includes(value as Priority)) throw wrongType(option, `one of ${PRIORITIES.join(', ')}`, value)
 }
 
 const anything: Check = () => {}

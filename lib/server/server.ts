@@ -22,7 +22,7 @@ import { ExclusiveQueue } from './exclusive-queue.ts'
 import { type LeaveOptions, Lifecycle } from './lifecycle.ts'
 import type { ListenHandle } from './listening/listen-options.ts'
 import type { ServerListener } from './listening/server-listener.ts'
-import type { Priority } from './priority.ts'
+import { isPriority, type Priority } from './priority.ts'
 import { Reception, type ReceptionOwner } from './reception.ts'
 import { enterBook, leaveBook } from './server-book.ts'
 import {
@@ -53,7 +53,6 @@ import type {
 import { EventDesk, type ServerEvents } from './server-events.ts'
 import {
   changedLimits,
-  isPriority,
   type LimitOptions,
   type ServerBaseOptions,
   type ServerSettings,
@@ -99,7 +98,6 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   readonly #callback: CallbackStrategy['callback'] | null
   readonly #sessions: Sessions | null
   readonly #beginSession = (connection: Connection): void => this.#sessions?.opened(connection)
-  #priority: Priority
 
   /** Throws TypeError or RangeError naming the option and the value; opens nothing. */
   constructor(multi: Multi<object>, options: ServerOptions<Data> = {}, kind: ServerKind = SERVER) {
@@ -110,7 +108,6 @@ export class Server<Data = unknown> implements ServerControl<Data> {
     this.settings = serverSettings(kind.what, options, kind.checks, this.host.kernel.descriptorLimit())
     this.name = this.settings.name
     this.data = options.data as Data
-    this.#priority = this.settings.priority
     this.#events = new EventDesk({ ...options })
     const { tls } = options
     this.#tls = tls ? new ServerTls(this.host, 'tls', tls, kind.protocols) : null
@@ -170,7 +167,7 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   }
 
   get priority(): Priority {
-    return this.#priority
+    return this.#reception.priority
   }
 
   get onState(): NonNullable<ServerEvents['onState']> | null {
@@ -216,11 +213,11 @@ export class Server<Data = unknown> implements ServerControl<Data> {
     this.#tls.reload(options)
   }
 
-  /** Noted for connections that come from now on; returns the previous one. */
+  /** Of connections that come from now on; returns the previous one. */
   setPriority(priority: Priority): Priority {
     isPriority('priority', priority)
-    const previous = this.#priority
-    this.#priority = priority
+    const previous = this.priority
+    this.#reception.priority = priority
     return previous
   }
 
@@ -286,8 +283,8 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   /** Who is here, oldest first: a snapshot of each. */
   *clients(): Generator<ClientInfo> {
     for (const connection of this.#reception.registry.values()) {
-      const { id, name, peer, local, createdAt, bytesRead, bytesWritten } = connection
-      yield { id, name, peer, local, ageMs: this.host.clock.now() - createdAt, bytesRead, bytesWritten }
+      const { id, name, peer, local, createdAt, bytesRead, bytesWritten, priority } = connection
+      yield { id, name, peer, local, ageMs: this.host.clock.now() - createdAt, bytesRead, bytesWritten, priority }
     }
   }
 

@@ -238,9 +238,9 @@ export class HostedServer implements PortOwner {
 
 function infoOf(connection: Connection | null, server: Server): ClientInfo | null {
   if (connection === null) return null
-  const { id, name, peer, local, createdAt, bytesRead, bytesWritten } = connection
+  const { id, name, peer, local, createdAt, bytesRead, bytesWritten, priority } = connection
   const ageMs = engineOf(server.multi).clock.now() - createdAt
-  return { id, name, peer, local, ageMs, bytesRead, bytesWritten }
+  return { id, name, peer, local, ageMs, bytesRead, bytesWritten, priority }
 }
 
 function statusOf({ state, active, listening, locked, limits, priority }: Server): ThreadStatus {

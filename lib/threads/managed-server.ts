@@ -10,7 +10,7 @@ import type { CloseReason } from '../server/connection/close-reason.ts'
 import type { ServerTlsOptions } from '../server/connection/server-tls.ts'
 import type { SocketTicket } from '../server/connection/ticket.ts'
 import type { ListenHandle } from '../server/listening/listen-options.ts'
-import type { Priority } from '../server/priority.ts'
+import { isPriority, type Priority } from '../server/priority.ts'
 import { checkDrain, checkIdOrName, checkReason, checkStop } from '../server/server-checks.ts'
 import type {
   ClientInfo,
@@ -22,7 +22,7 @@ import type {
   SuspendOptions,
 } from '../server/server-control.ts'
 import { ServerError } from '../server/server-error.ts'
-import { isPriority, type LimitOptions } from '../server/server-options.ts'
+import type { LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import { packError } from './error-record.ts'

@@ -10,7 +10,7 @@ import { checkAdoption } from '../server/adoption.ts'
 import type { CloseReason } from '../server/connection/close-reason.ts'
 import type { SocketTicket } from '../server/connection/ticket.ts'
 import type { ListenHandle } from '../server/listening/listen-options.ts'
-import type { Priority } from '../server/priority.ts'
+import { isPriority, type Priority } from '../server/priority.ts'
 import {
   checkDrain,
   checkIdOrName,
@@ -29,7 +29,7 @@ import type {
   SuspendOptions,
 } from '../server/server-control.ts'
 import { ServerError } from '../server/server-error.ts'
-import { isPriority, type LimitOptions } from '../server/server-options.ts'
+import type { LimitOptions } from '../server/server-options.ts'
 import type { ServerState } from '../server/server-state.ts'
 import { systemClock } from '../sys/clock.ts'
 import type { FileIdentity, SocketAddress } from '../sys/kernel.ts'

@@ -300,7 +300,8 @@ export class ByteDriver<Subject extends object> implements Driver {
 
   #tellData(): void {
     const { host } = this.#machine
-    for (let chunks = 0; chunks < CHUNKS_PER_RUN; chunks++) {
+    const most = this.#machine.share(CHUNKS_PER_RUN)
+    for (let chunks = 0; chunks < most; chunks++) {
       if (this.onData === null || this.#isPaused) return
       const chunk = this.reader.view(host.scratch.bytes.length)
       if (typeof chunk === 'number') return

@@ -13,6 +13,7 @@ import { type InterestSet, type Machine, MachineKind, REPORTED } from '../../mul
 import type { Task } from '../../multi/task.ts'
 import { SocketOption } from '../../sys/kernel.ts'
 import { Interest } from '../../sys/readiness.ts'
+import { NORMAL_LEVEL } from '../priority.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Driver } from './driver.ts'
 
@@ -71,6 +72,8 @@ export class ConnectionMachine implements Machine {
   bytesWritten = 0
   /** When bytes last came or went, by the engine's clock. */
   movedAt: number
+  /** Of its priority. */
+  level: number = NORMAL_LEVEL
   #state: State = State.SETTING_UP
   #setup: ConnectionSetup | null
   #driver: Driver | null = null
@@ -124,6 +127,11 @@ export class ConnectionMachine implements Machine {
       this.movedAt = this.host.now
     }
     return received
+  }
+
+  /** Of a budget of one run, what it has by its priority. Never nothing, for budgets of 4 and more. */
+  share(budget: number): number {
+    return (budget << this.level) >> NORMAL_LEVEL
   }
 
   markDirty(): void {

@@ -10,6 +10,7 @@ import type { Host } from '../../multi/host.ts'
 import { settlementDesk } from '../../multi/settlement.ts'
 import type { PeerCredentials, SocketAddress } from '../../sys/kernel.ts'
 import { systemError } from '../../sys/system-error.ts'
+import { isPriority, levelOf, type Priority, priorityAt } from '../priority.ts'
 import { withinEngine } from '../within-engine.ts'
 import { type ByteCallback, ByteDriver, type ByteSettings } from './byte-driver.ts'
 import { ByteFace, pipe } from './byte-face.ts'
@@ -153,6 +154,19 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   /** ms since bytes last came or went. */
   get idleMs(): number {
     return Math.max(0, this.#machine.host.now - this.#machine.movedAt)
+  }
+
+  /** How much it may read and send before others have their turn; that of its server when it came. */
+  get priority(): Priority {
+    return priorityAt(this.#machine.level)
+  }
+
+  /** From its next turn on; returns the previous one. */
+  setPriority(priority: Priority): Priority {
+    isPriority('priority', priority)
+    const previous = this.priority
+    this.#machine.level = levelOf(priority)
+    return previous
   }
 
   /** Without those of TLS and of a PROXY header. */

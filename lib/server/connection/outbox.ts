@@ -175,7 +175,8 @@ export class Outbox {
     const machine = this.#machine
     const { stream } = machine
     const again = -machine.host.kernel.errno.EAGAIN
-    for (let sends = 0; sends < SENDS_PER_FLUSH; sends++) {
+    const most = machine.share(SENDS_PER_FLUSH)
+    for (let sends = 0; sends < most; sends++) {
       const queue = this.#queue as Uint8Array[]
       const isAllOffered = stream.isPlain && queue.length - this.#first <= PIECES_PER_SEND
       const sent = stream.sendPieces(queue, this.#first, this.#firstSent)

@@ -111,10 +111,11 @@ export class HttpDriver extends HttpEndings implements Driver {
   #receive(now: number): void {
     this.#mayHaveMore = false
     const { host, stream } = this.machine
+    const most = this.machine.share(READS_PER_RUN)
     for (let reads = 0; this.machine.open; reads++) {
       const room = this.#room
       if (room === 0) return
-      if (reads === READS_PER_RUN) {
+      if (reads === most) {
         this.#mayHaveMore = true
         this.machine.markDirty()
         return
@@ -133,13 +134,14 @@ export class HttpDriver extends HttpEndings implements Driver {
 
   /** As far as what is here goes. */
   protected override advance(now: number): void {
+    const most = this.machine.share(REQUESTS_PER_RUN)
     for (let requests = 0; this.machine.open; ) {
       switch (this.phase) {
         case Phase.IDLE:
         case Phase.HEAD:
           if (this.isClosing || this.input.unread === 0) return
           if (this.exchange.reply.outbox.pending > PENDING_BYTES_MAX) return
-          if (requests++ === REQUESTS_PER_RUN) {
+          if (requests++ === most) {
             this.machine.markDirty()
             return
           }

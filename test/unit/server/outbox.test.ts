@@ -43,7 +43,8 @@ class Bench {
       sendPieces: (pieces: readonly Uint8Array[], first: number, sent: number) =>
         this.#take('pieces', Buffer.concat(pieces.slice(first)).subarray(sent)),
     }
-    const machine = { host: this.host, stream, bytesWritten: 0, markDirty: () => this.dirty++ }
+    const share = (budget: number): number => budget
+    const machine = { host: this.host, stream, bytesWritten: 0, share, markDirty: () => this.dirty++ }
     return new Outbox(machine as unknown as ConnectionMachine)
   }
 

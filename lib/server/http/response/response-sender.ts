@@ -116,7 +116,8 @@ export class ResponseSender implements SourceOwner {
     const source = this.#source
     if (source === null) return SendStatus.DONE
     if (source instanceof FileSource && this.#goesByFile(source)) return this.#runFile(source)
-    for (let pieces = 0; pieces < PIECES_PER_RUN; pieces++) {
+    const most = this.#machine.share(PIECES_PER_RUN)
+    for (let pieces = 0; pieces < most; pieces++) {
       // What the outbox keeps by reference must be gone before the producer may use its memory again.
       if (this.#outbox.hasQueue || this.#outbox.pending >= FLUSH_BYTES) {
         const flushed = this.#outbox.flush()
@@ -237,7 +238,8 @@ export class ResponseSender implements SourceOwner {
   #runFile(source: FileSource): SendStatus {
     const { stream, host } = this.#machine
     const { errno } = host.kernel
-    for (let sends = 0; sends < FILE_SENDS_PER_RUN; sends++) {
+    const most = this.#machine.share(FILE_SENDS_PER_RUN)
+    for (let sends = 0; sends < most; sends++) {
       const flushed = this.#outbox.pending > 0 ? this.#outbox.flush() : 0
       if (flushed < 0) return this.#notSent(flushed, 'send')
       if (this.#remaining === 0) return this.#finish()

@@ -4,7 +4,7 @@
  * answer within the closing deadline.
  */
 import { TransferError } from '../../../base/errors.ts'
-import { closePayload, Reading, WebSocketSession } from '../../../connection/websocket-session.ts'
+import { closePayload, READS_PER_RUN, Reading, WebSocketSession } from '../../../connection/websocket-session.ts'
 import type { Agreement, WebSocketAccount, WebSocketFailure } from '../../../connection/websocket-terms.ts'
 import { CloseCode, Opcode } from '../../../wire/websocket/protocol.ts'
 import type { CloseReason } from '../../connection/close-reason.ts'
@@ -97,7 +97,7 @@ export class WebSocketDriver implements Driver {
   }
 
   run(_now: number, readiness: number): void {
-    switch (this.#session.run(readiness)) {
+    switch (this.#session.run(readiness, this.#machine.share(READS_PER_RUN))) {
       case Reading.ENDED:
         this.#machine.finish('done')
         break
