@@ -121,6 +121,7 @@ export class HostedServer implements PortOwner {
       clients: () => [...server().clients()],
       find: (idOrName) => infoOf(server().find(idOrName), server()),
       disconnect: (idOrName, reason) => server().disconnect(idOrName, reason),
+      setClientPriority: (idOrName, priority) => server().find(idOrName)?.setPriority(priority) ?? null,
       lock: (token, waitMs, holdMs) => this.#lock(token, waitMs, holdMs),
       unlock: (token) => this.#unlock(token),
       getData: () => server().data,

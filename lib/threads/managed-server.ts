@@ -166,7 +166,7 @@ export class ManagedServer<Data = unknown> {
     this.#settings = { ...this.#settings, server: { ...this.#settings.server, tls } }
   }
 
-  /** Of the whole thread, as far as the system allows: the report says. Connections have none of their own. */
+  /** Of the whole thread, as far as the system allows: the report says; and of connections to come. */
   async setPriority(priority: Priority): Promise<PriorityReport> {
     isPriority('priority', priority)
     const report = await this.#call('setPriority', [priority])
@@ -211,6 +211,13 @@ export class ManagedServer<Data = unknown> {
     checkIdOrName('disconnect', idOrName)
     checkReason(reason)
     return this.#call('disconnect', [idOrName, reason])
+  }
+
+  /** Returns the previous one; null when it is not here. */
+  async setClientPriority(idOrName: number | string, priority: Priority): Promise<Priority | null> {
+    checkIdOrName('setClientPriority', idOrName)
+    isPriority('priority', priority)
+    return this.#call('setClientPriority', [idOrName, priority])
   }
 
   /** The id of the connection that it became. The socket is the server's from the call on: closed if this rejects. */
@@ -349,17 +356,8 @@ export class ManagedServer<Data = unknown> {
   #plan(): ThreadPlan {
     const { module, server, forwards } = this.#settings
     const options = { ...server, limits: { ...(server['limits'] as object | undefined), ...this.#limits } }
-    const { shares } = this.#book
-    return {
-      module,
-      listen: shares,
-      options,
-      priority: this.#priority,
-      data: this.#data,
-      counts: null,
-      signals: null,
-      forwards,
-    }
+    const kept = { priority: this.#priority, data: this.#data }
+    return { module, listen: this.#book.shares, options, ...kept, counts: null, signals: null, forwards }
   }
 
   #threadOwner(): ThreadOwner {

@@ -148,7 +148,7 @@ export class ServerGroup<Data = unknown> {
     return this.#run.throttle(limits)
   }
 
-  /** Of all its threads, as far as the system allows: the reports say. */
+  /** Of all its threads, as far as the system allows: the reports say; and of connections to come. */
   async setPriority(priority: Priority): Promise<PriorityReport[]> {
     isPriority('priority', priority)
     this.#run.priority = priority
@@ -199,6 +199,16 @@ export class ServerGroup<Data = unknown> {
       return this.#ask(member, 'disconnect', [target, reason])
     })
     return (await Promise.all(answers)).includes(true)
+  }
+
+  /** Returns the previous one; null when it is not here. */
+  async setClientPriority(idOrName: number | string, priority: Priority): Promise<Priority | null> {
+    checkIdOrName('setClientPriority', idOrName)
+    isPriority('priority', priority)
+    const answers = this.#targetsOf(idOrName).map(({ member, target }) => {
+      return this.#ask(member, 'setClientPriority', [target, priority])
+    })
+    return (await Promise.all(answers)).find((previous) => previous !== null) ?? null
   }
 
   /** To how many it was sent, in all threads. */

@@ -94,6 +94,8 @@ export interface ThreadVerbs {
   clients(): ClientInfo[]
   find(idOrName: number | string): ClientInfo | null
   disconnect(idOrName: number | string, reason: CloseReason): boolean
+  /** The previous one; null: there is no such client. */
+  setClientPriority(idOrName: number | string, priority: Priority): Priority | null
   /** Waits for its turn; from the answer on no event is dispatched until `unlock`, or until `holdMs` are over. */
   lock(token: number, waitMs: number, holdMs: number): void
   /** False when its time was over already. */

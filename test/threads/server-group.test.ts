@@ -76,7 +76,10 @@ describe('a group of servers', () => {
     expect(new Set(infos.map(({ id }) => id)).size).toBe(6)
     expect((await group.stats()).accepted).toBe(6)
     const chosen = infos[3]?.id as number
-    expect(await group.find(chosen)).toMatchObject({ id: chosen })
+    expect(await group.find(chosen)).toMatchObject({ id: chosen, priority: 'normal' })
+    expect(await group.setClientPriority(chosen, 'low')).toBe('normal')
+    expect(await group.find(chosen)).toMatchObject({ priority: 'low' })
+    expect(await group.setClientPriority(0, 'low')).toBeNull()
     expect(await group.disconnect(chosen)).toBe(true)
     expect(await group.disconnect(chosen)).toBe(false)
     await until(() => clients.filter(({ end }) => end !== '').length === 1)
