@@ -4,7 +4,7 @@
  * queue, who waits for the total in one queue for all. An origin in whose queue somebody waits has no idle connection.
  */
 import type { ByteStream } from '../connection/stream.ts'
-import type { Facility, Host, HostCounters, HostLimits } from '../multi/host.ts'
+import { Facility, type Host, type HostCounters, type HostLimits } from '../multi/host.ts'
 import { PendingQueue } from '../multi/pending-queue.ts'
 import type { Task } from '../multi/task.ts'
 import { type Keeper, keepers } from '../multi/upkeep.ts'
@@ -262,11 +262,11 @@ function isFit(connection: PooledConnection, reuse: ReuseRules, now: number): bo
 }
 
 /** Of the transfers that the user sees. */
-export const connectionPool: Facility<ConnectionPool> = {
-  create: (host) => new ConnectionPool(host, host.limits, host.counters),
-}
+export const connectionPool: Facility<ConnectionPool> = new Facility(
+  (host) => new ConnectionPool(host, host.limits, host.counters),
+)
 
 /** Of errands, beside the user's limits and counters. Nobody in it waits for another pool. */
-export const errandPool: Facility<ConnectionPool> = {
-  create: (host) => new ConnectionPool(host, ERRAND_LIMITS, { pending: 0, connections: 0, idleConnections: 0 }),
-}
+export const errandPool: Facility<ConnectionPool> = new Facility(
+  (host) => new ConnectionPool(host, ERRAND_LIMITS, { pending: 0, connections: 0, idleConnections: 0 }),
+)

@@ -15,6 +15,13 @@ export class Flow {
     this.#attachment = attachment
   }
 
+  /** As new, for another run. */
+  reset(): void {
+    this.resumed = false
+    this.#receivePaused = false
+    this.#sendPaused = false
+  }
+
   get receivePaused(): boolean {
     return this.#receivePaused || this.#attachment.leaving !== null
   }

@@ -3,7 +3,7 @@
  * what they mean. When a callback pauses, or the budget of a run is used up, the rest that is not decoded yet is kept,
  * and `goOn` continues with it.
  */
-import type { Facility, Host } from '../multi/host.ts'
+import { Facility, type Host } from '../multi/host.ts'
 import { defaults } from '../sys/defaults.ts'
 import type { HeaderList } from '../wire/http1/header-list.ts'
 import type { ResponseRules } from './body-settings.ts'
@@ -16,7 +16,7 @@ import type { TransferOptions } from './transfer-options.ts'
 
 /** What decoders write into and callbacks are lent; one per Multi, since callbacks come one after the other. */
 const OUTPUT_BYTES = 64 * 1024
-const output: Facility<Uint8Array> = { create: () => new Uint8Array(OUTPUT_BYTES) }
+const output: Facility<Uint8Array> = new Facility<Uint8Array>(() => new Uint8Array(OUTPUT_BYTES))
 /** Pieces told in one run: a megabyte, so that a body which grows when decoded does not starve the other machines. */
 const PIECES_PER_RUN = 16
 /** Growth is judged from here on. */

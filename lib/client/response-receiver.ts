@@ -4,7 +4,7 @@
  * responses are kept for reuse, so that a connection at rest holds none.
  */
 import type { ByteStream } from '../connection/stream.ts'
-import type { Facility, Host } from '../multi/host.ts'
+import { Facility, type Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
 import { ResponseEvent, ResponseReader } from '../wire/http1/response-reader.ts'
 import type { ResponseRules } from './body-settings.ts'
@@ -40,7 +40,7 @@ export const ReceiveStatus = {
 } as const
 export type ReceiveStatus = (typeof ReceiveStatus)[keyof typeof ReceiveStatus]
 
-const readers: Facility<ResponseReader[]> = { create: () => [] }
+const readers: Facility<ResponseReader[]> = new Facility<ResponseReader[]>(() => [])
 
 const NOTHING = new Uint8Array(0)
 

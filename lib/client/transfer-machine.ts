@@ -185,9 +185,14 @@ export class TransferMachine implements Machine {
       return
     }
     const { flow } = this.subject
-    const args = [this.#host, stream, this.#settings, this.#plan, info, flow, this.#followUp] as const
+    const host = this.#host
+    const settings = this.#settings
+    const plan = this.#plan
+    const followUp = this.#followUp
     this.#exchange =
-      webSocketSession === null ? new HttpExchange(...args) : new WebSocketExchange(...args, webSocketSession)
+      webSocketSession === null
+        ? new HttpExchange(host, stream, settings, plan, info, flow, followUp)
+        : new WebSocketExchange(host, stream, settings, plan, info, flow, followUp, webSocketSession)
     this.#enter(State.EXCHANGING)
     if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
     this.#judge(this.#exchange.start(), now)

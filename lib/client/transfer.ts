@@ -28,7 +28,7 @@ export class Transfer implements Subject {
   #options: TransferOptions
   #settings: TransferSettings
   #info: TransferInfo
-  #flow = new Flow(this[attachment])
+  readonly #flow = new Flow(this[attachment])
   #raw: RawStream | null = null
   #webSocket: WebSocketHandle | null = null
 
@@ -96,7 +96,7 @@ export class Transfer implements Subject {
       this.data = options.data
       this.#webSocket = this.#newHandle()
     }
-    this.#flow = new Flow(this[attachment])
+    this.#flow.reset()
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
   }
 
@@ -156,7 +156,7 @@ export class Transfer implements Subject {
     this.#raw?.close()
     this.#raw = null
     this.#info.activeSocket = -1
-    this.#flow = new Flow(this[attachment])
+    this.#flow.reset()
   }
 
   #newHandle(): WebSocketHandle | null {

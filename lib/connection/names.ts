@@ -5,7 +5,7 @@
  * Nothing here waits for getaddrinfo: when the last waiter lets go, the query is cancelled.
  */
 import { SystemError } from '../base/errors.ts'
-import type { Facility, Host } from '../multi/host.ts'
+import { Facility, type Host } from '../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind } from '../multi/machine.ts'
 import type { Task } from '../multi/task.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
@@ -342,10 +342,10 @@ export class NameService implements Machine {
 }
 
 /** The key under which an engine keeps its name service. */
-export const nameService: Facility<NameService> = {
-  create: (engine) => new NameService(engine),
-  close: (service) => service.close(),
-}
+export const nameService: Facility<NameService> = new Facility(
+  (engine) => new NameService(engine),
+  (service) => service.close(),
+)
 
 /** `cause`: why a source could not answer. */
 export function nameError(code: string, hostname: string, syscall = 'getaddrinfo', cause?: unknown): SystemError {

@@ -4,7 +4,7 @@
  * answers -EBADF, as the kernel does for descriptor -1.
  */
 import type { SystemError } from '../base/errors.ts'
-import type { Facility, Host } from '../multi/host.ts'
+import { Facility, type Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { Kernel, RegisteredBuffer, SocketAddress } from '../sys/kernel.ts'
 import { type Filter, FilterStatus } from './filter.ts'
@@ -30,10 +30,10 @@ class PeekBuffer {
   }
 }
 
-const peekBuffer: Facility<PeekBuffer> = {
-  create: (engine) => new PeekBuffer(engine.kernel),
-  close: (buffer) => buffer.close(),
-}
+const peekBuffer: Facility<PeekBuffer> = new Facility(
+  (engine) => new PeekBuffer(engine.kernel),
+  (buffer) => buffer.close(),
+)
 
 export class SocketFilter implements Filter {
   readonly failure: SystemError | null = null

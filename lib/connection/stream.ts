@@ -2,7 +2,7 @@
  * One byte stream: a stack of filters with a socket at the bottom. Owners talk to the stream; which layers it has is
  * decided once, by whoever builds it, with `push`. Its id is never used again within a Multi, unlike its descriptor.
  */
-import type { Facility } from '../multi/host.ts'
+import { Facility } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
 import type { Filter, FilterStatus } from './filter.ts'
@@ -11,7 +11,7 @@ import type { SocketEngine, SocketFilter } from './socket-filter.ts'
 class StreamIds {
   last = 0
 }
-const streamIds: Facility<StreamIds> = { create: () => new StreamIds() }
+const streamIds: Facility<StreamIds> = new Facility(() => new StreamIds())
 
 export class ByteStream {
   readonly id: number

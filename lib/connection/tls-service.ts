@@ -5,7 +5,7 @@
  */
 import { TransferError } from '../base/errors.ts'
 
-import type { Facility, Host } from '../multi/host.ts'
+import { Facility, type Host } from '../multi/host.ts'
 import type { RegisteredBuffer } from '../sys/kernel.ts'
 import { PIECE_BYTES, type TlsContext, type TlsMemory, type TlsProvider } from '../sys/tls.ts'
 import { TlsSessions } from './tls-sessions.ts'
@@ -122,7 +122,7 @@ export function contextKey(settings: TlsSettings, protocols: readonly string[]):
   return `${settings.key} ${protocols.join()}`
 }
 
-export const tlsService: Facility<TlsService> = {
-  create: (host) => new TlsService(host, () => host.openTls()),
-  close: (service) => service.close(),
-}
+export const tlsService: Facility<TlsService> = new Facility(
+  (host) => new TlsService(host, () => host.openTls()),
+  (service) => service.close(),
+)

@@ -10,7 +10,10 @@ import type { PollerBackend } from '../sys/poller.ts'
 import { Interest, SOCKET_TIMEOUT } from '../sys/readiness.ts'
 
 export interface PollLoopOptions {
-  /** Asked after every step; true ends the loop. Without it the loop ends when nothing needs it any more. */
+  /**
+   * Asked before every step; true ends the loop, which otherwise ends when nothing needs it any more. What it adds to
+   * the Multi is run.
+   */
   until?: () => boolean
   /** Default: the platform's best. */
   backend?: PollerBackend
@@ -49,7 +52,7 @@ export function runPollLoop<T extends object, S extends object>(
       if (interest === Interest.REMOVE) poller.remove(fd)
       else poller.modify(fd, interest)
     })
-    while (multi.active && until?.() !== true) {
+    while (until?.() !== true && multi.active) {
       const left = deadline === Number.POSITIVE_INFINITY ? maxWaitMs : Math.max(0, deadline - systemClock.now())
       const count = poller.wait(Math.min(left, maxWaitMs))
       // A wakeup was for this wait; as an unknown descriptor it changes nothing in the Multi.

@@ -3,6 +3,7 @@
  * outside reads the clock once, marks machines dirty, runs each dirty one at most twice, applies what callbacks asked
  * for, and on the way out tells changed interest, notifications and a moved deadline, in this order. Knows no protocol.
  */
+import { Batch } from '../base/batch.ts'
 import { MultiError, type TransferError } from '../base/errors.ts'
 import { TimerHeap } from '../base/timer-heap.ts'
 import type { Clock } from '../sys/clock.ts'
@@ -61,10 +62,10 @@ export class Engine implements Host {
   readonly #facilities = new Facilities()
   readonly #tasks: (Task | undefined)[] = []
   readonly #freeIds: number[] = []
-  #dirty: Task[] = []
+  #dirty = new Batch<Task>()
   /** Of those in `#dirty`, the ones that live and wait to run. */
   #dirtyCount = 0
-  #running: Task[] = []
+  #running = new Batch<Task>()
   #deferred: (() => void)[] = []
   /** Name of the public call that is on the stack. */
   #inside: string | null = null
@@ -130,7 +131,7 @@ export class Engine implements Host {
     task.alive = false
     if (task.dirty) {
       task.dirty = false
-      if (--this.#dirtyCount === 0) this.#dirty.length = 0
+      if (--this.#dirtyCount === 0) this.#dirty.clear()
     }
     this.#wish.clear()
     this.#interest.update(task, this.#wish)
@@ -300,14 +301,14 @@ export class Engine implements Host {
     this.#dirty = this.#running
     this.#running = running
     for (let i = 0; i < running.length; i++) {
-      const task = running[i] as Task
+      const task = running.take(i)
       // One that was retired meanwhile is dirty no more.
       if (!task.dirty) continue
       task.dirty = false
       this.#dirtyCount--
       this.#runTask(task)
     }
-    running.length = 0
+    running.begin()
   }
 
   #runTask(task: Task): void {
@@ -391,7 +392,7 @@ export class Engine implements Host {
     for (const task of this.#tasks.slice()) {
       if (task !== undefined) this.#abortTask(task, cause)
     }
-    this.#dirty.length = 0
+    this.#dirty.clear()
     this.#dirtyCount = 0
   }
 

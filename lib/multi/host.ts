@@ -13,14 +13,21 @@ import type { TicketSource } from './pending-queue.ts'
 import type { Task } from './task.ts'
 
 /**
- * What hangs on a Multi without the multiplexer knowing it: the connection pool, the name service, later TLS sessions
- * and a server's books. The facility object itself is the key.
+ * What hangs on a Multi without the multiplexer knowing it: the connection pool, the name service, TLS sessions and a
+ * server's books. Each has a number of its own, so that looking one up is a load.
  */
-export interface Facility<T> {
+export class Facility<T> {
+  static #last = -1
+  readonly index: number = ++Facility.#last
   /** Called on first use. */
-  create(host: Host): T
+  readonly create: (host: Host) => T
   /** Called when the Multi closes, after every machine was aborted. */
-  close?(value: T): void
+  readonly close: ((value: T) => void) | null
+
+  constructor(create: (host: Host) => T, close: ((value: T) => void) | null = null) {
+    this.create = create
+    this.close = close
+  }
 }
 
 export interface HostLimits {

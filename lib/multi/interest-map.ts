@@ -4,6 +4,7 @@
  * 2). Telling is put off to the end of a pass, so that a connection that changes hands within one pass costs nothing;
  * only `forget` speaks at once, because the descriptor is about to be closed (invariant 1).
  */
+import { Batch } from '../base/batch.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { Task } from './task.ts'
 import type { Wish } from './wish.ts'
@@ -56,7 +57,7 @@ export interface InterestListener {
 
 export class InterestMap {
   readonly #watches: (Watch | undefined)[] = []
-  readonly #changed: Watch[] = []
+  readonly #changed = new Batch<Watch>()
   readonly #listener: InterestListener
   #size = 0
 
@@ -100,14 +101,14 @@ export class InterestMap {
   flush(): void {
     const changed = this.#changed
     for (let i = 0; i < changed.length; i++) {
-      const watch = changed[i] as Watch
+      const watch = changed.take(i)
       watch.changed = false
       if (this.#watches[watch.fd] !== watch) continue
       const interest = watch.interest
       if (interest === Interest.NONE) this.forget(watch.fd)
       else if (interest !== watch.told) this.#announce(watch, interest)
     }
-    changed.length = 0
+    changed.begin()
   }
 
   /** REMOVE, if the outside knows the descriptor; its number may mean another socket from now on. */

@@ -117,7 +117,13 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
       throw new MultiError('ABORTED_BY_CALLBACK', 'add: a socket or timer function failed; remove every transfer first')
     }
     subject[attachment].host = engine
-    this.#apply('add', () => engine.book.attach(engine, subject))
+    if (engine.isInside) {
+      this.#defer('attach', subject)
+      return
+    }
+    engine.enter('add')
+    engine.book.attach(engine, subject)
+    engine.leave()
   }
 
   /**
@@ -134,7 +140,13 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
     // A Multi that is closing lets go of everything by itself.
     if (engine.closed) return
     subject[attachment].leaving = engine
-    this.#apply('remove', () => engine.book.detach(engine, subject))
+    if (engine.isInside) {
+      this.#defer('detach', subject)
+      return
+    }
+    engine.enter('remove')
+    engine.book.detach(engine, subject)
+    engine.leave()
   }
 
   /**
@@ -323,6 +335,12 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** A closure here costs the callers nothing where there is no callback. */
+  #defer(verb: 'attach' | 'detach', subject: Subject): void {
+    const engine = this.#engine
+    engine.defer(() => engine.book[verb](engine, subject))
   }
 
   /** An entry of its own; from inside a callback, once the stack unwinds (invariant 6). */

@@ -1,7 +1,7 @@
 /** The servers of a Multi: those that are active, in the order in which they were started. */
 
 import { show } from '../base/options.ts'
-import type { Facility, Host } from '../multi/host.ts'
+import { Facility, type Host } from '../multi/host.ts'
 import { engineOf, Multi } from '../multi/multi.ts'
 import type { StopOptions, StopReport } from './server-control.ts'
 
@@ -9,7 +9,7 @@ interface Stoppable {
   stop(options?: StopOptions): Promise<StopReport>
 }
 
-const books: Facility<Set<Stoppable>> = { create: () => new Set() }
+const books: Facility<Set<Stoppable>> = new Facility(() => new Set())
 
 export function enterBook(host: Host, server: Stoppable): void {
   host.facility(books).add(server)

@@ -5,7 +5,7 @@
  */
 import { SocketFilter } from '../../connection/socket-filter.ts'
 import { ByteStream } from '../../connection/stream.ts'
-import type { Facility, Host } from '../../multi/host.ts'
+import { Facility, type Host } from '../../multi/host.ts'
 import { Interest } from '../../sys/readiness.ts'
 import type { CloseReason } from '../connection/close-reason.ts'
 import { ConnectionMachine, type ConnectionOwner } from '../connection/connection-machine.ts'
@@ -18,7 +18,7 @@ const LINGER_MS = 2_000
 class Lingering {
   count = 0
 }
-const lingering: Facility<Lingering> = { create: () => new Lingering() }
+const lingering: Facility<Lingering> = new Facility(() => new Lingering())
 
 class RejectedPeer implements ConnectionOwner, Driver {
   readonly dormant: boolean = false

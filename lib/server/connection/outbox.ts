@@ -4,7 +4,7 @@
  * What the kernel did not take waits in a queue. Whoever composes must `flush` before the run ends; when another
  * connection composes meanwhile, what is composed moves to the queue of its owner.
  */
-import type { Facility } from '../../multi/host.ts'
+import { Facility } from '../../multi/host.ts'
 import type { RegisteredBuffer } from '../../sys/kernel.ts'
 import type { ConnectionMachine } from './connection-machine.ts'
 
@@ -38,13 +38,13 @@ class Composition {
   }
 }
 
-const compositions: Facility<Composition> = {
-  create: ({ kernel }) => {
+const compositions: Facility<Composition> = new Facility(
+  ({ kernel }) => {
     const buffer = kernel.allocate(OUTPUT_BYTES)
     return new Composition(buffer, () => kernel.release(buffer.id))
   },
-  close: (composition) => composition.close(),
-}
+  (composition) => composition.close(),
+)
 
 export class Outbox {
   readonly #machine: ConnectionMachine

@@ -5,7 +5,7 @@
  */
 import { TimerHeap } from '../../base/timer-heap.ts'
 import { TimerTable } from '../../base/timer-table.ts'
-import type { Facility, Host } from '../../multi/host.ts'
+import { Facility, type Host } from '../../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind } from '../../multi/machine.ts'
 import type { Task } from '../../multi/task.ts'
 
@@ -27,10 +27,10 @@ interface Ticket {
   readonly giver: TicketGiver
 }
 
-export const ticketOffices: Facility<TicketOffice> = {
-  create: (host) => new TicketOffice(host),
-  close: (office) => office.closeAll(),
-}
+export const ticketOffices: Facility<TicketOffice> = new Facility(
+  (host) => new TicketOffice(host),
+  (office) => office.closeAll(),
+)
 
 class TicketOffice implements Machine {
   readonly kind: MachineKind = MachineKind.BACKGROUND

@@ -4,7 +4,7 @@
  * head. Throws, with nothing composed, for what cannot be sent.
  */
 import { wrongRange, wrongType } from '../../../base/options.ts'
-import type { Facility, Host } from '../../../multi/host.ts'
+import { Facility, type Host } from '../../../multi/host.ts'
 import { systemClock } from '../../../sys/clock.ts'
 import { isFieldValue } from '../../../wire/http1/syntax.ts'
 import { FieldReader } from './field-reader.ts'
@@ -167,7 +167,7 @@ export class HeadTools {
   }
 }
 
-export const headTools: Facility<HeadTools> = { create: (host) => new HeadTools(host) }
+export const headTools: Facility<HeadTools> = new Facility((host) => new HeadTools(host))
 
 const REASONS: Readonly<Record<number, string>> = {
   100: 'Continue', 101: 'Switching Protocols', 102: 'Processing', 103: 'Early Hints',
