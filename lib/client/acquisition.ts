@@ -18,6 +18,7 @@ import type { Task } from '../multi/task.ts'
 import { findConnectTo } from './connection-settings.ts'
 import { Establishment } from './establishment.ts'
 import { type Lease, LeaseState } from './lease.ts'
+import type { Principal } from './principal.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
@@ -37,6 +38,7 @@ export class Acquisition {
   readonly #settings: TransferSettings
   readonly #plan: RequestPlan
   readonly #info: TransferInfo
+  readonly #principal: Principal
   readonly #fresh: boolean
   #lease: Lease | null = null
   #connector: Connector | null = null
@@ -48,14 +50,15 @@ export class Acquisition {
     task: Task,
     settings: TransferSettings,
     plan: RequestPlan,
-    info: TransferInfo,
+    principal: Principal,
     fresh: boolean,
   ) {
     this.#host = host
     this.#task = task
     this.#settings = settings
     this.#plan = plan
-    this.#info = info
+    this.#info = principal.info
+    this.#principal = principal
     this.#fresh = fresh
   }
 
@@ -140,7 +143,14 @@ export class Acquisition {
     const { route } = this.#plan
     if (route.tls === null && route.proxy === null && route.proxyHeaderVersion === null) return FilterStatus.DONE
     if (this.#establishment === null) {
-      this.#establishment = new Establishment(this.#host, this.#task, stream, this.#plan, this.#settings, this.#info)
+      this.#establishment = new Establishment(
+        this.#host,
+        this.#task,
+        stream,
+        this.#plan,
+        this.#settings,
+        this.#principal,
+      )
     } else this.#establishment.restart(stream)
     return this.#runEstablishment(this.#establishment, now)
   }

@@ -20,6 +20,8 @@ import {
 } from '../wire/dns-message.ts'
 import type { DohSettings } from './doh-settings.ts'
 import { Errand } from './errand.ts'
+import { callbacksOf } from './principal.ts'
+import type { TransferOptions } from './transfer-options.ts'
 import { type TransferSettings, transferSettings } from './transfer-settings.ts'
 
 /**
@@ -129,7 +131,7 @@ class QuestionPart {
     this.#type = type
     this.#family = family
     this.#answered = answered
-    const settings = transferSettings({
+    const options: TransferOptions = {
       ...tls,
       url,
       body: query,
@@ -142,8 +144,9 @@ class QuestionPart {
       onData: (chunk) => {
         this.#chunks.push(chunk.slice())
       },
-    })
-    this.errand = new Errand(host, { ...settings, isRepeatable: true }, (error, now) => this.#done(error, now))
+    }
+    const settings = { ...transferSettings(options), isRepeatable: true }
+    this.errand = new Errand(host, settings, callbacksOf(options), (error, now) => this.#done(error, now))
   }
 
   get addresses(): SourceAnswer['addresses'] {

@@ -10,6 +10,7 @@ import { GUESSED, type InterestSet, type Machine, MachineKind, REPORTED } from '
 import { Attachment, attachment, begin, release } from '../multi/subject.ts'
 import { errandPool } from './connection-pool.ts'
 import { Flow } from './flow.ts'
+import type { TransferCallbacks } from './principal.ts'
 import { TransferInfo } from './transfer-info.ts'
 import { TransferMachine, type TransferOwner } from './transfer-machine.ts'
 import type { TransferSettings } from './transfer-settings.ts'
@@ -21,13 +22,20 @@ export class Errand implements Machine, TransferOwner {
   readonly info: TransferInfo
   readonly flow = new Flow(this[attachment])
   readonly webSocketSession = null
+  readonly callbacks: TransferCallbacks
   readonly #host: Host
   readonly #machine: TransferMachine
   readonly #done: (error: TransferError | null, now: number) => void
 
   /** It begins in the next pass. `done` is called once, unless it is cancelled or the Multi closes before. */
-  constructor(host: Host, settings: TransferSettings, done: (error: TransferError | null, now: number) => void) {
+  constructor(
+    host: Host,
+    settings: TransferSettings,
+    callbacks: TransferCallbacks,
+    done: (error: TransferError | null, now: number) => void,
+  ) {
     this.#host = host
+    this.callbacks = callbacks
     this.#done = done
     this.info = new TransferInfo(settings.plan.url.href, settings.plan.method)
     this.#machine = new TransferMachine(host, this, { ...settings, pool: errandPool })

@@ -24,9 +24,9 @@ import { parseAuthChallenges } from '../wire/auth-challenge.ts'
 import type { ParsedUrl } from '../wire/url.ts'
 import { AUTH_SCHEMES, Authentication } from './authentication.ts'
 import { findConnectTo } from './connection-settings.ts'
+import type { Principal } from './principal.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { Route } from './route.ts'
-import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 
 /** What is offered within TLS. */
@@ -45,7 +45,7 @@ export class Establishment {
   readonly #route: Route
   readonly #url: ParsedUrl
   readonly #settings: TransferSettings
-  readonly #info: TransferInfo
+  readonly #principal: Principal
   /** Whom the proxy is asked for. */
   readonly #destination: { readonly host: string; readonly port: number }
   readonly #proxyAuthentication: Authentication | null
@@ -60,7 +60,7 @@ export class Establishment {
     stream: ByteStream,
     { route, url }: Pick<RequestPlan, 'route' | 'url'>,
     settings: TransferSettings,
-    info: TransferInfo,
+    principal: Principal,
   ) {
     this.#host = host
     this.#task = task
@@ -68,7 +68,7 @@ export class Establishment {
     this.#route = route
     this.#url = url
     this.#settings = settings
-    this.#info = info
+    this.#principal = principal
     const { connection, http } = settings
     this.#destination = findConnectTo(connection.connectTo, url.host, url.port) ?? url
     const { proxy } = route
@@ -202,8 +202,8 @@ export class Establishment {
   }
 
   #onHead(): HeadListener | null {
-    const { onDebug } = this.#settings
-    return onDebug === null ? null : (kind, head) => onDebug(kind, head, this.#info)
+    const { callbacks, info } = this.#principal
+    return callbacks.onDebug === null ? null : (kind, head) => callbacks.onDebug?.(kind, head, info)
   }
 
   #fail(failure: Error | null): FilterStatus {

@@ -13,6 +13,7 @@ import { Expectation, expectsContinue } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
 import { Pace } from './pace.ts'
+import type { Principal } from './principal.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { RequestSender, SendStatus } from './request-sender.ts'
 import { ReceiveStatus, ResponseReceiver } from './response-receiver.ts'
@@ -58,21 +59,20 @@ export class HttpExchange {
     stream: ByteStream,
     settings: TransferSettings,
     plan: RequestPlan,
-    info: TransferInfo,
-    flow: Flow,
+    principal: Principal,
     followUp: FollowUp | null,
   ) {
     this.#host = host
     this.#stream = stream
-    this.#flow = flow
+    this.#flow = principal.flow
     this.#settings = settings
-    this.#info = info
+    this.#info = principal.info
     const expects = expectsContinue(plan)
     const pace = expects || settings.bodies.pace !== null ? new Pace(settings.bodies.pace, host.now) : null
     if (pace !== null && expects) pace.expectation = Expectation.WAITING
     this.#pace = pace
-    this.#sender = new RequestSender(host, stream, settings, plan, info, flow, pace)
-    this.#receiver = new ResponseReceiver(host, stream, settings, plan, info, flow, followUp, pace)
+    this.#sender = new RequestSender(host, stream, settings, plan, principal, pace)
+    this.#receiver = new ResponseReceiver(host, stream, settings, plan, principal, followUp, pace)
   }
 
   /** Sends what can be sent at once. Nothing is read yet: the answer is hardly here, and readiness will tell. */

@@ -17,6 +17,7 @@ import { Expectation } from './expectation.ts'
 import type { Flow } from './flow.ts'
 import { headerPairs } from './header-pairs.ts'
 import type { Pace } from './pace.ts'
+import type { Principal, TransferCallbacks } from './principal.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
@@ -63,6 +64,7 @@ export class RequestSender {
   readonly #plan: RequestPlan
   readonly #info: TransferInfo
   readonly #flow: Flow
+  readonly #callbacks: TransferCallbacks
   readonly #pace: Pace | null
   #stage: Stage = Stage.BODY
   #pending: Uint8Array = NOTHING
@@ -77,16 +79,16 @@ export class RequestSender {
     stream: ByteStream,
     settings: TransferSettings,
     plan: RequestPlan,
-    info: TransferInfo,
-    flow: Flow,
+    principal: Principal,
     pace: Pace | null,
   ) {
     this.#host = host
     this.#stream = stream
     this.#settings = settings
     this.#plan = plan
-    this.#info = info
-    this.#flow = flow
+    this.#info = principal.info
+    this.#flow = principal.flow
+    this.#callbacks = principal.callbacks
     this.#pace = pace
     settings.bodies.form?.rewind()
   }
@@ -245,6 +247,6 @@ export class RequestSender {
   }
 
   #debug(kind: 'headOut' | 'dataOut', bytes: Uint8Array): void {
-    this.#settings.onDebug?.(kind, bytes, this.#info)
+    this.#callbacks.onDebug?.(kind, bytes, this.#info)
   }
 }

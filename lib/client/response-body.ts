@@ -11,8 +11,8 @@ import { CODINGS_MAX, codingsOf } from './content-coding.ts'
 import { ContentDecoder, DecodeStatus } from './content-decoder.ts'
 import type { Flow } from './flow.ts'
 import type { Fault } from './head-verdict.ts'
+import type { Principal, TransferCallbacks } from './principal.ts'
 import type { TransferInfo } from './transfer-info.ts'
-import type { TransferOptions } from './transfer-options.ts'
 
 /** What decoders write into and callbacks are lent; one per Multi, since callbacks come one after the other. */
 const OUTPUT_BYTES = 64 * 1024
@@ -32,8 +32,6 @@ export const BodyStatus = {
 } as const
 export type BodyStatus = (typeof BodyStatus)[keyof typeof BodyStatus]
 
-type OnData = NonNullable<TransferOptions['onData']>
-
 export class ResponseBody {
   fault: Fault | null = null
   /** After STOPPED: only the budget was used up. */
@@ -41,21 +39,14 @@ export class ResponseBody {
   readonly #rules: ResponseRules
   readonly #info: TransferInfo
   readonly #flow: Flow
-  readonly #onData: OnData | null
+  readonly #callbacks: TransferCallbacks
   #decoder: ContentDecoder | null = null
 
-  constructor(
-    host: Host,
-    rules: ResponseRules,
-    headers: HeaderList,
-    info: TransferInfo,
-    flow: Flow,
-    onData: OnData | null,
-  ) {
+  constructor(host: Host, rules: ResponseRules, headers: HeaderList, { info, flow, callbacks }: Principal) {
     this.#rules = rules
     this.#info = info
     this.#flow = flow
-    this.#onData = onData
+    this.#callbacks = callbacks
     if (rules.decodes) this.#decoder = this.#openDecoder(host, headers.getAll('content-encoding'))
   }
 
@@ -65,7 +56,7 @@ export class ResponseBody {
     if (this.#info.bytesReceived > this.#rules.maxFileSize) return this.#failSize()
     if (this.#decoder === null) {
       this.#info.bytesDelivered += end - start
-      this.#onData?.(bytes.subarray(start, end))
+      this.#callbacks.onData?.(bytes.subarray(start, end))
       return BodyStatus.DONE
     }
     this.#decoder.receive(bytes, start, end)
@@ -84,7 +75,7 @@ export class ResponseBody {
       if (status === DecodeStatus.NO_MEMORY) return this.#fail('OUT_OF_MEMORY', 'no memory to decode the body')
       this.#info.bytesDelivered += decoder.made
       if (this.#isTooLarge()) return BodyStatus.FAILED
-      this.#onData?.(decoder.output.subarray(0, decoder.made))
+      this.#callbacks.onData?.(decoder.output.subarray(0, decoder.made))
       if (this.#flow.receivePaused) {
         decoder.hold()
         return BodyStatus.STOPPED

@@ -13,6 +13,7 @@ import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
 import { type Fault, HeadVerdict, judgeHead } from './head-verdict.ts'
 import type { Pace } from './pace.ts'
+import type { Principal, TransferCallbacks } from './principal.ts'
 import { redirectUrl } from './redirect.ts'
 import type { RequestPlan } from './request-plan.ts'
 import { BodyStatus, ResponseBody } from './response-body.ts'
@@ -70,6 +71,8 @@ export class ResponseReceiver {
   readonly #plan: RequestPlan
   readonly #info: TransferInfo
   readonly #flow: Flow
+  readonly #principal: Principal
+  readonly #callbacks: TransferCallbacks
   readonly #followUp: FollowUp | null
   readonly #pace: Pace | null
 
@@ -78,8 +81,7 @@ export class ResponseReceiver {
     stream: ByteStream,
     settings: TransferSettings,
     plan: RequestPlan,
-    info: TransferInfo,
-    flow: Flow,
+    principal: Principal,
     followUp: FollowUp | null,
     pace: Pace | null,
   ) {
@@ -87,8 +89,10 @@ export class ResponseReceiver {
     this.#stream = stream
     this.#settings = settings
     this.#plan = plan
-    this.#info = info
-    this.#flow = flow
+    this.#info = principal.info
+    this.#flow = principal.flow
+    this.#principal = principal
+    this.#callbacks = principal.callbacks
     this.#followUp = followUp
     this.#pace = pace
     this.reader = takeReader(host, settings)
@@ -178,7 +182,7 @@ export class ResponseReceiver {
           }
           break
         case ResponseEvent.TRAILERS:
-          if (!this.#isIgnored) this.#settings.onTrailers?.(reader.trailers)
+          if (!this.#isIgnored) this.#callbacks.onTrailers?.(reader.trailers)
           break
         default:
           this.#tellHead(event)
@@ -193,17 +197,17 @@ export class ResponseReceiver {
     const { dataBytes, dataStart, dataEnd } = this.reader
     this.#info.bytesReceived += dataEnd - dataStart
     this.#info.bytesDelivered += dataEnd - dataStart
-    const { onData, onDebug } = this.#settings
-    if (onData === null && onDebug === null) return
+    const callbacks = this.#callbacks
+    if (callbacks.onData === null && callbacks.onDebug === null) return
     const chunk = dataBytes.subarray(dataStart, dataEnd)
-    onDebug?.('dataIn', chunk, this.#info)
-    onData?.(chunk)
+    callbacks.onDebug?.('dataIn', chunk, this.#info)
+    callbacks.onData?.(chunk)
   }
 
   #acceptData(body: ResponseBody): BodyStatus {
     const { dataBytes, dataStart, dataEnd } = this.reader
     this.#info.bytesReceived += dataEnd - dataStart
-    this.#settings.onDebug?.('dataIn', dataBytes.subarray(dataStart, dataEnd), this.#info)
+    this.#callbacks.onDebug?.('dataIn', dataBytes.subarray(dataStart, dataEnd), this.#info)
     return body.accept(dataBytes, dataStart, dataEnd)
   }
 
@@ -237,14 +241,14 @@ export class ResponseReceiver {
   #tellHead(event: ResponseEvent): void {
     const { reader } = this
     const info = this.#info
-    const { onDebug, onHead, onInformational } = this.#settings
+    const callbacks = this.#callbacks
     info.status = reader.status
     info.httpVersion = reader.httpVersion
     info.headBytes += reader.headText.length
-    onDebug?.('headIn', reader.headText, info)
+    callbacks.onDebug?.('headIn', reader.headText, info)
     if (this.#pace !== null && !this.#meetsExpectation(this.#pace)) return
     if (event === ResponseEvent.INFORMATIONAL) {
-      onInformational?.(headOf(reader))
+      callbacks.onInformational?.(headOf(reader))
       return
     }
     info.contentLength = reader.contentLength
@@ -253,7 +257,7 @@ export class ResponseReceiver {
     else if (info.status >= 300 && info.status < 400) {
       info.redirectUrl = redirectUrl(info.status, reader.headers, this.#plan.url)
     }
-    onHead?.(headOf(reader))
+    callbacks.onHead?.(headOf(reader))
     if (this.#settings.bodies.response !== null && !this.#isIgnored) this.#applyRules(this.#settings.bodies.response)
   }
 
@@ -273,7 +277,7 @@ export class ResponseReceiver {
     if (typeof verdict === 'object') this.fault = verdict
     else if (verdict === HeadVerdict.ENOUGH) this.abandoned = true
     else if (verdict === HeadVerdict.PASS_OVER) this.#isIgnored = true
-    else this.#body = new ResponseBody(this.#host, rules, headers, this.#info, this.#flow, this.#settings.onData)
+    else this.#body = new ResponseBody(this.#host, rules, headers, this.#principal)
   }
 
   /** What is wrong with a body that nobody wants does not matter. */

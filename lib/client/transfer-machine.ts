@@ -14,10 +14,10 @@ import { attachment, type Subject } from '../multi/subject.ts'
 import type { Task } from '../multi/task.ts'
 import { Acquisition, type AcquisitionFailure } from './acquisition.ts'
 import { withoutExpectation } from './expectation.ts'
-import type { Flow } from './flow.ts'
 import { FollowUp } from './follow-up.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
 import type { Lease } from './lease.ts'
+import type { Principal } from './principal.ts'
 import { RawStream } from './raw-stream.ts'
 import type { RequestPlan } from './request-plan.ts'
 import type { TransferInfo } from './transfer-info.ts'
@@ -52,9 +52,7 @@ type State = (typeof State)[keyof typeof State]
 type Exchange = HttpExchange | WebSocketExchange
 
 /** The transfer as its machine sees it. */
-export interface TransferOwner extends Subject {
-  readonly info: TransferInfo
-  readonly flow: Flow
+export interface TransferOwner extends Subject, Principal {
   /** Of this run; null for other protocols. */
   readonly webSocketSession: WebSocketSession | null
   /** A raw transfer is connected, or a WebSocket with connectOnly is open: the stream is the owner's. */
@@ -96,13 +94,13 @@ export class TransferMachine implements Machine {
 
   start(_now: number): void {
     this.#task = this.subject[attachment].task as Task
-    const { timeoutMs, connectTimeoutMs, onProgress, progressIntervalMs } = this.#settings
+    const { timeoutMs, connectTimeoutMs, progressIntervalMs } = this.#settings
     // Counted from the adding: waiting to be run is part of the transfer's time.
     const from = this.#addedAt
     this.#acquire(this.#settings.freshConnect || this.#settings.connectOnly)
     if (timeoutMs > 0) this.timers.set(TransferTimer.TOTAL, from + timeoutMs)
     this.timers.set(TransferTimer.CONNECT, from + connectTimeoutMs)
-    if (onProgress !== null) this.timers.set(TransferTimer.PROGRESS, from + progressIntervalMs)
+    if (this.subject.callbacks.onProgress !== null) this.timers.set(TransferTimer.PROGRESS, from + progressIntervalMs)
   }
 
   run(now: number, readiness: number): void {
@@ -152,7 +150,7 @@ export class TransferMachine implements Machine {
   }
 
   #acquire(fresh: boolean): void {
-    this.#acquisition = new Acquisition(this.#host, this.#task, this.#settings, this.#plan, this.#info, fresh)
+    this.#acquisition = new Acquisition(this.#host, this.#task, this.#settings, this.#plan, this.subject, fresh)
     this.#enter(State.ACQUIRING)
   }
 
@@ -184,15 +182,14 @@ export class TransferMachine implements Machine {
       this.#giveToOwner()
       return
     }
-    const { flow } = this.subject
     const host = this.#host
     const settings = this.#settings
     const plan = this.#plan
     const followUp = this.#followUp
     this.#exchange =
       webSocketSession === null
-        ? new HttpExchange(host, stream, settings, plan, info, flow, followUp)
-        : new WebSocketExchange(host, stream, settings, plan, info, flow, followUp, webSocketSession)
+        ? new HttpExchange(host, stream, settings, plan, this.subject, followUp)
+        : new WebSocketExchange(host, stream, settings, plan, this.subject, followUp, webSocketSession)
     this.#enter(State.EXCHANGING)
     if (this.#settings.idleTimeoutMs > 0) this.timers.set(TransferTimer.IDLE, now + this.#settings.idleTimeoutMs)
     this.#judge(this.#exchange.start(), now)
@@ -361,10 +358,15 @@ export class TransferMachine implements Machine {
   }
 
   #tellProgress(): void {
-    const { onProgress } = this.#settings
-    if (onProgress === null) return
+    const { callbacks } = this.subject
+    if (callbacks.onProgress === null) return
     const { bytesReceived, contentLength, bytesSent } = this.#info
-    onProgress({ bytesReceived, bytesToReceive: contentLength, bytesSent, bytesToSend: this.#plan.bodyLength })
+    callbacks.onProgress({
+      bytesReceived,
+      bytesToReceive: contentLength,
+      bytesSent,
+      bytesToSend: this.#plan.bodyLength,
+    })
   }
 
   /** curl's wording: a timeout says in which phase it struck. */
@@ -379,6 +381,6 @@ export class TransferMachine implements Machine {
   }
 
   #debug(text: string): void {
-    this.#settings.onDebug?.('text', text, this.#info)
+    this.subject.callbacks.onDebug?.('text', text, this.#info)
   }
 }

@@ -81,12 +81,6 @@ export interface TransferSettings {
   readonly forbidReuse: boolean
   readonly maxHeadBytes: number
   readonly progressIntervalMs: number
-  readonly onHead: Callback<'onHead'>
-  readonly onInformational: Callback<'onInformational'>
-  readonly onData: Callback<'onData'>
-  readonly onTrailers: Callback<'onTrailers'>
-  readonly onProgress: Callback<'onProgress'>
-  readonly onDebug: Callback<'onDebug'>
 }
 
 const isMethod: Check = (option, value) => {
@@ -217,12 +211,6 @@ export function transferSettings(options: TransferOptions): TransferSettings {
     forbidReuse: options.forbidReuse ?? false,
     maxHeadBytes: options.maxHeadBytes ?? HEAD_BYTES_MAX,
     progressIntervalMs: options.progressIntervalMs ?? PROGRESS_INTERVAL_MS,
-    onHead: options.onHead ?? null,
-    onInformational: options.onInformational ?? null,
-    onData: options.onData ?? null,
-    onTrailers: options.onTrailers ?? null,
-    onProgress: options.onProgress ?? null,
-    onDebug: options.onDebug ?? null,
   }
 }
 

@@ -11,6 +11,7 @@ import type { Machine } from '../multi/machine.ts'
 import { Attachment, attachment, begin, release, type Subject } from '../multi/subject.ts'
 import { withNameSource } from './dns-over-https.ts'
 import { Flow } from './flow.ts'
+import { callbacksOf, type TransferCallbacks } from './principal.ts'
 import type { RawStream } from './raw-stream.ts'
 import { TransferInfo } from './transfer-info.ts'
 import { TransferMachine } from './transfer-machine.ts'
@@ -27,6 +28,7 @@ export class Transfer implements Subject {
   data: unknown
   #options: TransferOptions
   #settings: TransferSettings
+  #callbacks: TransferCallbacks
   #info: TransferInfo
   readonly #flow = new Flow(this[attachment])
   #raw: RawStream | null = null
@@ -35,9 +37,13 @@ export class Transfer implements Subject {
   /**
    * Throws TypeError or RangeError naming the option and the value; opens nothing. Options are copied, a body is not.
    */
-  constructor(options: TransferOptions) {
-    this.#settings = withNameSource(transferSettings(options))
-    this.#options = { ...options }
+  constructor(options: TransferOptions)
+  /** @internal With what was made of these options before. */
+  constructor(options: TransferOptions, settings: TransferSettings, callbacks: TransferCallbacks)
+  constructor(options: TransferOptions, settings?: TransferSettings, callbacks?: TransferCallbacks) {
+    this.#settings = settings ?? checkedSettings(options)
+    this.#callbacks = callbacks ?? callbacksOf(options)
+    this.#options = settings === undefined ? { ...options } : options
     this.data = options.data
     this.#info = new TransferInfo(this.#settings.plan.url.href, this.#settings.plan.method)
     this.#webSocket = this.#newHandle()
@@ -46,6 +52,11 @@ export class Transfer implements Subject {
   /** What is known so far; of the last run once it ended. A new object for each run. */
   get info(): TransferInfo {
     return this.#info
+  }
+
+  /** @internal */
+  get callbacks(): TransferCallbacks {
+    return this.#callbacks
   }
 
   /** @internal */
@@ -91,7 +102,8 @@ export class Transfer implements Subject {
       throw new MultiError('ADDED_ALREADY', 'reset: this transfer belongs to a Multi; remove it first')
     }
     if (options !== this.#options) {
-      this.#settings = withNameSource(transferSettings(options))
+      this.#settings = checkedSettings(options)
+      this.#callbacks = callbacksOf(options)
       this.#options = { ...options }
       this.data = options.data
       this.#webSocket = this.#newHandle()
@@ -189,6 +201,11 @@ export class Transfer implements Subject {
 }
 
 const NOTHING = new Uint8Array(0)
+
+/** @internal Throws TypeError or RangeError. */
+export function checkedSettings(options: TransferOptions): TransferSettings {
+  return withNameSource(transferSettings(options))
+}
 
 function directions(name: string, what: unknown): { receive: boolean; send: boolean } {
   if (what === 'both') return { receive: true, send: true }

@@ -7,11 +7,10 @@ import type { ByteStream } from '../connection/stream.ts'
 import { Reading, type WebSocketSession } from '../connection/websocket-session.ts'
 import type { Host } from '../multi/host.ts'
 import { newKey } from '../wire/websocket/handshake.ts'
-import type { Flow } from './flow.ts'
 import type { FollowUp } from './follow-up.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
+import type { Principal } from './principal.ts'
 import type { RequestPlan } from './request-plan.ts'
-import type { TransferInfo } from './transfer-info.ts'
 import type { TransferSettings } from './transfer-settings.ts'
 import type { WebSocketSettings } from './websocket-settings.ts'
 import { readAgreement, withKey } from './websocket-upgrade.ts'
@@ -36,8 +35,7 @@ export class WebSocketExchange {
     stream: ByteStream,
     settings: TransferSettings,
     plan: RequestPlan,
-    info: TransferInfo,
-    flow: Flow,
+    principal: Principal,
     followUp: FollowUp | null,
     session: WebSocketSession,
   ) {
@@ -46,7 +44,7 @@ export class WebSocketExchange {
     this.#followUp = followUp
     this.#session = session
     this.#key = newKey(this.#settings.random)
-    this.#upgrade = new HttpExchange(host, stream, settings, withKey(plan, this.#key), info, flow, followUp)
+    this.#upgrade = new HttpExchange(host, stream, settings, withKey(plan, this.#key), principal, followUp)
   }
 
   start(): ExchangeStatus {

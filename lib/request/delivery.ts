@@ -6,7 +6,9 @@
 
 import { BodyBuffer } from '../base/body-buffer.ts'
 import { TransferError } from '../base/errors.ts'
-import type { ResponseHead, TransferOptions } from '../client/transfer-options.ts'
+import type { TransferCallbacks } from '../client/principal.ts'
+import { checkedSettings } from '../client/transfer.ts'
+import type { ResponseHead } from '../client/transfer-options.ts'
 import { engineOf } from '../multi/multi.ts'
 import { type Settleable, type SettlementDesk, settlementDesk } from '../multi/settlement.ts'
 import { HeaderList } from '../wire/http1/header-list.ts'
@@ -58,8 +60,11 @@ interface Failure {
 /** Makes the Response of it and settles the promise of the request. */
 export type Answer = (delivery: Delivery, head: ResponseHead) => void
 
-export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwner {
+export class Delivery implements Abortable, Settleable, TransferCallbacks, TransferOwner, UploadOwner {
   readonly transfer: RequestTransfer
+  readonly onInformational: TransferCallbacks['onInformational']
+  readonly onProgress: TransferCallbacks['onProgress']
+  readonly onDebug: TransferCallbacks['onDebug']
   trailers: HeaderList | null = null
   isComplete = false
   readonly #multi: AnyMulti
@@ -87,9 +92,13 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
     this.#desk = settlementDesk(engineOf(multi))
     this.#resolve = resolve
     this.#reject = reject
-    const { transferOptions, pieces } = prepared
+    const { transferOptions, settings, pieces } = prepared
+    this.onInformational = transferOptions.onInformational ?? null
+    this.onProgress = transferOptions.onProgress ?? null
+    this.onDebug = transferOptions.onDebug ?? null
     this.#followsRedirects = transferOptions.followRedirects ?? false
-    this.transfer = new RequestTransfer(this, this.#withCallbacks(transferOptions, pieces !== null))
+    if (pieces !== null) transferOptions.body = (bytesMax) => (this.#upload as UploadSource).pull(bytesMax)
+    this.transfer = new RequestTransfer(this, transferOptions, settings ?? checkedSettings(transferOptions))
     this.#upload = pieces === null ? null : new UploadSource(this, pieces)
   }
 
@@ -104,6 +113,36 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
   }
 
   // What the engine's callbacks and others say
+
+  onHead(head: ResponseHead): void {
+    if (this.isComplete) return
+    const { status } = head
+    const mayRedirect = this.#followsRedirects && status >= 300 && status < 400
+    this.#head = head
+    this.#isHeadHeld = mayRedirect || status === UNAUTHORIZED || status === PROXY_UNAUTHORIZED
+    if (!this.#isHeadHeld) this.#queue()
+  }
+
+  onTrailers(trailers: HeaderList): void {
+    this.trailers = trailers
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.isComplete) return
+    this.#body.push(chunk)
+    if (!this.#hasData) {
+      this.#hasData = true
+      this.#isHeadHeld = false
+      this.#queue()
+    } else if (this.#waiter !== null && this.#reading === Reading.PIECES) this.#queue()
+    const { size } = this.#body
+    if (this.#reading === Reading.ALL) {
+      if (size > GATHERED_BYTES_MAX) this.#refuseMore()
+    } else if (size >= UNREAD_BYTES_MAX) {
+      this.#isPaused = true
+      this.transfer.pause('receive')
+    }
+  }
 
   ended(error: TransferError | null): void {
     if (this.isComplete) return
@@ -189,42 +228,6 @@ export class Delivery implements Abortable, Settleable, TransferOwner, UploadOwn
   /** Nobody holds the response any more. One that gathers goes on: its promise is held by others. */
   collected(): void {
     if (this.#reading !== Reading.ALL) this.discard()
-  }
-
-  #withCallbacks(options: TransferOptions, hasUpload: boolean): TransferOptions {
-    options.onHead = (head) => this.#onHead(head)
-    options.onData = (chunk) => this.#onData(chunk)
-    options.onTrailers = (trailers) => {
-      this.trailers = trailers
-    }
-    if (hasUpload) options.body = (bytesMax) => (this.#upload as UploadSource).pull(bytesMax)
-    return options
-  }
-
-  #onHead(head: ResponseHead): void {
-    if (this.isComplete) return
-    const { status } = head
-    const mayRedirect = this.#followsRedirects && status >= 300 && status < 400
-    this.#head = head
-    this.#isHeadHeld = mayRedirect || status === UNAUTHORIZED || status === PROXY_UNAUTHORIZED
-    if (!this.#isHeadHeld) this.#queue()
-  }
-
-  #onData(chunk: Uint8Array): void {
-    if (this.isComplete) return
-    this.#body.push(chunk)
-    if (!this.#hasData) {
-      this.#hasData = true
-      this.#isHeadHeld = false
-      this.#queue()
-    } else if (this.#waiter !== null && this.#reading === Reading.PIECES) this.#queue()
-    const { size } = this.#body
-    if (this.#reading === Reading.ALL) {
-      if (size > GATHERED_BYTES_MAX) this.#refuseMore()
-    } else if (size >= UNREAD_BYTES_MAX) {
-      this.#isPaused = true
-      this.transfer.pause('receive')
-    }
   }
 
   #refuseMore(): void {

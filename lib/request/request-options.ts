@@ -5,7 +5,9 @@
 import { show, wrongType } from '../base/options.ts'
 import type { BodyFunction } from '../client/body-function.ts'
 import { headerPairs } from '../client/header-pairs.ts'
+import { checkedSettings } from '../client/transfer.ts'
 import type { TransferOptions } from '../client/transfer-options.ts'
+import type { TransferSettings } from '../client/transfer-settings.ts'
 import type { WebSocketOptions } from '../client/websocket-options.ts'
 import { Multi } from '../multi/multi.ts'
 import type { HeaderPairs } from '../wire/http1/header-list.ts'
@@ -30,6 +32,8 @@ export interface RequestOptions extends Omit<TransferOptions, OwnedOption | keyo
 
 export interface PreparedRequest {
   readonly transferOptions: TransferOptions
+  /** What the options come to; null with `pieces`. Requests that ask the same may share them. */
+  readonly settings: TransferSettings | null
   /** A body that comes in pieces; not among the transfer's options yet. */
   readonly pieces: BodyPieces | null
 }
@@ -48,21 +52,25 @@ const CALLBACKS: ReadonlySet<string> = new Set(['onInformational', 'onProgress',
 const OTHER_SCHEMES = /^\s*(?:wss?|tcp):/i
 const JSON_FIELD = ['Content-Type', 'application/json'] as const
 
-/** Everything but what Transfer checks. */
-export function prepareRequest(url: unknown, options: RequestOptions): PreparedRequest {
+/** What belongs to the call alone: that there are options, and who runs and who aborts the request. */
+export function checkCall(options: RequestOptions): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(`request options must be an object, not ${show(options)}`)
   }
+  const { multi, signal } = options
+  if (multi !== undefined && !(multi instanceof Multi)) throw wrongType('multi', 'a Multi', multi)
+  if (signal === undefined || signal === null || signal instanceof AbortSignal) return
+  throw wrongType('signal', 'an AbortSignal', signal)
+}
+
+/** Throws what is wrong with the other options. */
+export function prepareRequest(url: unknown, options: RequestOptions): PreparedRequest {
   const transferOptions: TransferOptions = { url: checkUrl(url) }
   let pieces: BodyPieces | null = null
   for (const [key, value] of Object.entries(options)) {
     switch (key) {
       case 'signal':
-        checkSignal(value)
-        break
       case 'multi':
-        if (value !== undefined && !(value instanceof Multi)) throw wrongType('multi', 'a Multi', value)
-        break
       case 'json':
         break
       case 'body':
@@ -75,7 +83,7 @@ export function prepareRequest(url: unknown, options: RequestOptions): PreparedR
     }
   }
   if (options.json !== undefined) addJson(transferOptions, options)
-  return { transferOptions, pieces }
+  return { transferOptions, settings: pieces === null ? checkedSettings(transferOptions) : null, pieces }
 }
 
 function refuseOwned(key: string): void {
@@ -90,11 +98,6 @@ function checkUrl(url: unknown): string {
   if (typeof text !== 'string') throw new TypeError(`request: the url must be a string or a URL, not ${show(url)}`)
   if (OTHER_SCHEMES.test(text)) throw new TypeError(`request: the url must be one of http or https, not ${show(text)}`)
   return text
-}
-
-function checkSignal(value: unknown): void {
-  if (value === undefined || value === null || value instanceof AbortSignal) return
-  throw wrongType('signal', 'an AbortSignal', value)
 }
 
 function isPieces(value: unknown): value is BodyPieces {

@@ -3,8 +3,10 @@
  * no notifyFunction, so that it can share a Multi with transfers of the user's own.
  */
 import type { TransferError } from '../base/errors.ts'
+import type { TransferCallbacks } from '../client/principal.ts'
 import { Transfer } from '../client/transfer.ts'
 import type { TransferOptions } from '../client/transfer-options.ts'
+import type { TransferSettings } from '../client/transfer-settings.ts'
 import type { Host } from '../multi/host.ts'
 import type { Multi } from '../multi/multi.ts'
 import { ended, release } from '../multi/subject.ts'
@@ -21,8 +23,8 @@ export interface TransferOwner {
 export class RequestTransfer extends Transfer {
   readonly #owner: TransferOwner
 
-  constructor(owner: TransferOwner, options: TransferOptions) {
-    super(options)
+  constructor(owner: TransferOwner & TransferCallbacks, options: TransferOptions, settings: TransferSettings) {
+    super(options, settings, owner)
     this.#owner = owner
   }
 

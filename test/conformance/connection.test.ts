@@ -112,10 +112,12 @@ scenario('a reader who takes its time is told when there is room again', async (
   expect(connection.write('hello')).toBe(true)
   const piece = PIECE
   let written = 5
-  while (connection.write(piece)) written += piece.length
-  written += piece.length
-  await stage.pass()
-  expect(rooms).toBe(0)
+  // Buffers of the kernel grow while they fill: what was full may have room once more.
+  for (rooms = 1; rooms > 0; await stage.pass()) {
+    rooms = 0
+    while (connection.write(piece)) written += piece.length
+    written += piece.length
+  }
   expect(connection.writableLength).toBeGreaterThan(0)
   client.resumeReading()
   await stage.until(() => client.received.length === written)

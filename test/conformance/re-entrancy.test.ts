@@ -114,7 +114,7 @@ const transferRows: Readonly<Record<string, Row>> = {
   },
 }
 /** For this library's own machines. */
-const INTERNAL = ['finish', 'flow', 'hold', 'webSocketSession', 'Symbol(begin)', 'Symbol(release)']
+const INTERNAL = ['callbacks', 'finish', 'flow', 'hold', 'webSocketSession', 'Symbol(begin)', 'Symbol(release)']
 
 function publicNames(prototype: object): string[] {
   const names = Reflect.ownKeys(prototype).map(String)

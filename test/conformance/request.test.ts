@@ -27,6 +27,19 @@ describe('a response', () => {
     expect((await request(new URL(`${url}/status/404`))).ok).toBe(false)
   })
 
+  it('is of the options of its own call, whatever was asked of that URL before', async () => {
+    const mirror = await serve(({ method, headers }, answer) => answer.end(`${method} ${headers['x-mark']}`))
+    const ask = async (given: RequestOptions): Promise<string> => (await request(mirror, given)).text()
+    const options = { headers: { 'x-mark': 'one' }, method: 'POST' }
+    expect([await ask(options), await ask(options)]).toEqual(['POST one', 'POST one'])
+    options.headers['x-mark'] = 'two'
+    expect(await ask(options)).toBe('POST two')
+    expect(await ask({ headers: new Map([['x-mark', 'three']]) })).toBe('GET three')
+    expect(await ask({})).toBe('GET undefined')
+    for (let call = 0; call < 2; call++) expect(await failureOf(ask({ timeoutMs: -1 }))).toBeInstanceOf(RangeError)
+    expect(await failureOf(ask({ signal: 5 as never }))).toBeInstanceOf(TypeError)
+  })
+
   it('gives its body as bytes, an array buffer, text or JSON', async () => {
     const ask = (body: string | Uint8Array): Promise<Response> => request(`${url}/echo`, { body })
     const bytes = await (await ask('abc')).bytes()
