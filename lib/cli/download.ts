@@ -123,7 +123,7 @@ export class Download {
     this.#retryAfterMs = readRetryAfter(headers.first('retry-after'), Date.now())
     this.#completeLength = Number(/^\s*bytes\s+\*\/(\d+)\s*$/i.exec(headers.first('content-range') ?? '')?.[1] ?? -1)
     const leadsAway = status >= 300 && status < 400 && info.redirectUrl !== null
-    if (leadsAway && !this.#settings.transfer.followRedirects && this.#fails) {
+    if (leadsAway && !this.#settings.transfer.followRedirects && this.#fails()) {
       throw new DownloadError('HTTP_RETURNED_ERROR', `status ${status} leads elsewhere; --location follows it`)
     }
     if (status < 200 || status >= 300) return
@@ -142,7 +142,7 @@ export class Download {
     if (!this.sink.write(chunk)) transfer.pause('receive')
   }
 
-  get #fails(): boolean {
+  #fails(): boolean {
     return this.#settings.transfer.failOnError !== false || this.#from > 0
   }
 

@@ -71,7 +71,7 @@ export class FileSink implements BodySink {
       )
     }
     if (present !== null && !force) this.#kind = 'whole'
-    const begun = this.#kind === 'whole' ? present : resume ? this.#look(this.#target) : null
+    const begun = this.#kind === 'whole' ? present : resume ? this.#look(this.#target()) : null
     if (begun === null) return
     this.size = begun.size
     this.changedAt = begun.mtime
@@ -86,7 +86,7 @@ export class FileSink implements BodySink {
         this.size += written
       }
     } catch (error) {
-      throw writeError(this.#target, error)
+      throw writeError(this.#target(), error)
     }
     return true
   }
@@ -106,8 +106,8 @@ export class FileSink implements BodySink {
     this.close()
     if (this.#kind !== 'part') return
     try {
-      if (this.#options.force) renameSync(this.#target, this.path)
-      else nameUnlessTaken(this.#target, this.path)
+      if (this.#options.force) renameSync(this.#target(), this.path)
+      else nameUnlessTaken(this.#target(), this.path)
     } catch (error) {
       throw writeError(this.path, error)
     }
@@ -126,11 +126,11 @@ export class FileSink implements BodySink {
     try {
       closeSync(fd)
     } catch (error) {
-      throw writeError(this.#target, error)
+      throw writeError(this.#target(), error)
     }
   }
 
-  get #target(): string {
+  #target(): string {
     return this.#kind === 'part' ? `${this.path}${PART_SUFFIX}` : this.path
   }
 
@@ -139,10 +139,10 @@ export class FileSink implements BodySink {
     // A part is ours alone: who put a link there would have us write elsewhere, who put a pipe there, wait for ever.
     const flags = this.#kind === 'part' ? begin | O_NOFOLLOW | O_NONBLOCK : this.#kind === 'device' ? 0 : begin
     try {
-      this.#fd = openSync(this.#target, O_WRONLY | flags, 0o666)
+      this.#fd = openSync(this.#target(), O_WRONLY | flags, 0o666)
       if (this.#kind === 'part' && !fstatSync(this.#fd).isFile()) throw new Error('is no regular file')
     } catch (error) {
-      throw writeError(this.#target, error)
+      throw writeError(this.#target(), error)
     }
   }
 

@@ -150,7 +150,7 @@ export class FollowUp {
     }
     if (url.origin === from.origin && url.username === '' && url.password === '') return true
     try {
-      this.#authentication = authenticationFor(http, this.#sentParts(), this.#isTrusted, this.#isFirstOrigin)
+      this.#authentication = authenticationFor(http, this.#sentParts(), this.#isTrusted(), this.#isFirstOrigin())
     } catch (error) {
       return this.#fail('URL_MALFORMAT', `redirect to an unusable URL: ${(error as Error).message}`)
     }
@@ -171,11 +171,11 @@ export class FollowUp {
     return { url, method, head, body, bodyLength, route, poolKey: poolKeyOf(url, route), authUsed }
   }
 
-  get #isTrusted(): boolean {
-    return this.#isFirstOrigin || this.#settings.http.unrestrictedAuth
+  #isTrusted(): boolean {
+    return this.#isFirstOrigin() || this.#settings.http.unrestrictedAuth
   }
 
-  get #isFirstOrigin(): boolean {
+  #isFirstOrigin(): boolean {
     return this.#parts.url.origin === this.#firstOrigin
   }
 
@@ -186,8 +186,8 @@ export class FollowUp {
 
   /** Without what is not for this origin. */
   #sentParts(): RequestHeadParts {
-    if (this.#isFirstOrigin) return this.#parts
-    const isTrusted = this.#isTrusted
+    if (this.#isFirstOrigin()) return this.#parts
+    const isTrusted = this.#isTrusted()
     const headers = this.#parts.headers.filter(([name]) => {
       const lower = name.toLowerCase()
       // Host names the first origin, whatever else may be told to others.

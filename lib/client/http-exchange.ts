@@ -103,7 +103,7 @@ export class HttpExchange {
     if (this.#isDraining) return this.#drain(yielded)
     // Whoever takes no more may have said why: an answer, or an alert of TLS.
     const status = this.#receiver.run(this.#sendResult === 0 ? readiness : REPORTED)
-    if (status === ReceiveStatus.DONE) return this.#keepsSending ? this.#drain(true) : this.#finish()
+    if (status === ReceiveStatus.DONE) return this.#keepsSending() ? this.#drain(true) : this.#finish()
     if (status === ReceiveStatus.FAILED) return this.#failReceive()
     if (this.#sendResult !== 0 && !this.#flow.receivePaused) return this.#failSend()
     return yielded || status === ReceiveStatus.YIELDED ? ExchangeStatus.YIELDED : ExchangeStatus.PENDING
@@ -222,7 +222,7 @@ export class HttpExchange {
     return ExchangeStatus.YIELDED
   }
 
-  get #keepsSending(): boolean {
+  #keepsSending(): boolean {
     const awaitsWord = this.#pace !== null && this.#pace.expectation !== Expectation.NONE
     const isPossible = !this.sent && this.#sendResult === 0 && !this.#receiver.abandoned && !awaitsWord
     return isPossible && this.#settings.bodies.keepsSending

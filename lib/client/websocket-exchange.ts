@@ -103,14 +103,14 @@ export class WebSocketExchange {
       return status
     }
     const { status: answer } = this.#upgrade
-    if (answer !== 0 && answer !== SWITCHING_PROTOCOLS && !this.#isToBeContinued) {
+    if (answer !== 0 && answer !== SWITCHING_PROTOCOLS && !this.#isToBeContinued()) {
       return this.#fail('HTTP_RETURNED_ERROR', `the server refused the upgrade with status ${answer}`)
     }
     if (status !== ExchangeStatus.DONE || answer !== SWITCHING_PROTOCOLS) return status
     return this.#open(readiness)
   }
 
-  get #isToBeContinued(): boolean {
+  #isToBeContinued(): boolean {
     const followUp = this.#followUp
     return followUp !== null && (followUp.follows || followUp.failure !== null)
   }

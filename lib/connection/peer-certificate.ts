@@ -41,27 +41,27 @@ export class PeerCertificate {
 
   /** 'CN=example.com, O=…', the parts of the name in their order. */
   get subject(): string {
-    return oneLine(this.#certificate.subject)
+    return oneLine(this.#certificate().subject)
   }
 
   get issuer(): string {
-    return oneLine(this.#certificate.issuer)
+    return oneLine(this.#certificate().issuer)
   }
 
   /** 3 for all that are made today. */
   get version(): number {
-    const first = elementAt(this.#body, 0)
+    const first = elementAt(this.#body(), 0)
     return first.tag === VERSION_TAG ? (elementAt(first.content, 0).content[0] ?? 0) + 1 : 1
   }
 
   /** In hexadecimal. */
   get serialNumber(): string {
-    return this.#certificate.serialNumber
+    return this.#certificate().serialNumber
   }
 
   /** 'ecdsa-with-SHA256', or the numbers of an object identifier. */
   get signatureAlgorithm(): string {
-    const body = this.#body
+    const body = this.#body()
     let element = elementAt(body, 0)
     if (element.tag === VERSION_TAG) element = elementAt(body, element.end)
     // After the serial number comes the algorithm with its parameters.
@@ -71,31 +71,31 @@ export class PeerCertificate {
 
   /** 'rsa', 'rsa-pss', 'ec', 'ed25519', …, with the curve or the number of bits behind it. */
   get publicKeyAlgorithm(): string {
-    const { asymmetricKeyType, asymmetricKeyDetails } = this.#certificate.publicKey
+    const { asymmetricKeyType, asymmetricKeyDetails } = this.#certificate().publicKey
     const detail = asymmetricKeyDetails?.namedCurve ?? asymmetricKeyDetails?.modulusLength
     return detail === undefined ? `${asymmetricKeyType}` : `${asymmetricKeyType} ${detail}`
   }
 
   get startDate(): Date {
-    return new Date(this.#certificate.validFrom)
+    return new Date(this.#certificate().validFrom)
   }
 
   get expireDate(): Date {
-    return new Date(this.#certificate.validTo)
+    return new Date(this.#certificate().validTo)
   }
 
   /** 'DNS:example.com, IP Address:192.0.2.1'; '' when there are none. */
   get subjectAltName(): string {
-    return this.#certificate.subjectAltName ?? ''
+    return this.#certificate().subjectAltName ?? ''
   }
 
   get pem(): string {
-    return this.#certificate.toString()
+    return this.#certificate().toString()
   }
 
   /** SHA-256 of the whole, in hexadecimal with colons. */
   get fingerprint(): string {
-    return this.#certificate.fingerprint256
+    return this.#certificate().fingerprint256
   }
 
   /** Everything in lines of 'name: value', named as curl names it. */
@@ -114,14 +114,14 @@ export class PeerCertificate {
     ].join('\n')
   }
 
-  get #certificate(): X509Certificate {
+  #certificate(): X509Certificate {
     this.#parsed ??= new X509Certificate(this.der)
     return this.#parsed
   }
 
   /** What is signed: the first part of a certificate. Node has parsed it, so its shape is right. */
-  get #body(): Buffer {
-    const whole = elementAt(this.#certificate.raw, 0)
+  #body(): Buffer {
+    const whole = elementAt(this.#certificate().raw, 0)
     return elementAt(whole.content, 0).content
   }
 }

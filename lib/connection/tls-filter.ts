@@ -140,7 +140,7 @@ export class TlsFilter implements Filter {
 
   sendBytes(bytes: Uint8Array, offset: number, length: number): number {
     if (this.#state !== State.ESTABLISHED) return this.#notEstablished()
-    if (this.#closeSent) return -this.#errno.EPIPE
+    if (this.#closeSent) return -this.#errno().EPIPE
     if (length === 0) return 0
     const flushed = this.#flush()
     if (flushed < 0) return flushed
@@ -191,16 +191,16 @@ export class TlsFilter implements Filter {
     this.#unsentAt = 0
   }
 
-  get #errno(): TlsService['host']['kernel']['errno'] {
+  #errno(): TlsService['host']['kernel']['errno'] {
     return this.#service.host.kernel.errno
   }
 
   #notEstablished(): number {
-    return this.#state === State.FAILED ? -this.#errno.EPROTO : -this.#errno.ENOTCONN
+    return this.#state === State.FAILED ? -this.#errno().EPROTO : -this.#errno().ENOTCONN
   }
 
   #shakeHands(memory: TlsMemory): FilterStatus {
-    const again = -this.#errno.EAGAIN
+    const again = -this.#errno().EAGAIN
     const flushed = this.#flush()
     if (flushed < 0) return flushed === again ? FilterStatus.PENDING : this.#failBelow(flushed, 'send')
     if (this.#agreed) return this.#establish()
@@ -240,7 +240,7 @@ export class TlsFilter implements Filter {
   }
 
   #receive(memory: TlsMemory, bytes: Uint8Array, offset: number, length: number): number {
-    const again = -this.#errno.EAGAIN
+    const again = -this.#errno().EAGAIN
     const wanted = Math.min(memory.input.bytes.length, Math.max(length + 512, INPUT_BYTES_MIN))
     for (let reads = 0; reads < FRUITLESS_READS_MAX; reads++) {
       let received = 0
@@ -265,20 +265,20 @@ export class TlsFilter implements Filter {
     this.#flags = status[TlsStatus.FLAGS] as number
     if (taken === TlsAnswer.FAILED) {
       this.#failInside('SEND_ERROR')
-      return -this.#errno.EPROTO
+      return -this.#errno().EPROTO
     }
     const end = status[TlsStatus.OUTPUT] as number
     const sent = end === 0 ? 0 : this.#lower.send(output.id, 0, end)
-    if (sent === end) return taken >= 0 ? taken : -this.#errno.EAGAIN
-    if (sent < 0 && sent !== -this.#errno.EAGAIN) return sent
+    if (sent === end) return taken >= 0 ? taken : -this.#errno().EAGAIN
+    if (sent < 0 && sent !== -this.#errno().EAGAIN) return sent
     this.#keep(output.bytes, Math.max(sent, 0), end)
-    if (taken < 0) return -this.#errno.EAGAIN
+    if (taken < 0) return -this.#errno().EAGAIN
     let complete = 0
     const pieces = status[TlsStatus.PIECE_COUNT] as number
     while (complete < pieces && (status[TlsStatus.PIECE_ENDS + complete] as number) <= sent) complete++
     const gone = complete * PIECE_BYTES
     this.#owed = taken - gone
-    return gone > 0 ? gone : -this.#errno.EAGAIN
+    return gone > 0 ? gone : -this.#errno().EAGAIN
   }
 
   #isQuiet(memory: TlsMemory): boolean {
@@ -287,7 +287,7 @@ export class TlsFilter implements Filter {
       let received = 0
       if ((this.#flags & TlsFlag.PENDING) === 0) {
         received = this.#lower.recv(memory.input.id, 0, INPUT_BYTES_MIN)
-        if (received <= 0) return received === -this.#errno.EAGAIN
+        if (received <= 0) return received === -this.#errno().EAGAIN
       }
       const count = this.#engine.read(memory, received, bytes, 0, 1)
       this.#push(memory)
@@ -307,9 +307,9 @@ export class TlsFilter implements Filter {
     const flushed = this.#flush()
     const sent = flushed < 0 ? flushed : this.#lower.send(output.id, 0, end)
     if (sent === end) return (this.#flags & TlsFlag.MORE_OUTPUT) === 0 ? 0 : this.#pushMore(memory)
-    if (sent < 0 && sent !== -this.#errno.EAGAIN) return sent
+    if (sent < 0 && sent !== -this.#errno().EAGAIN) return sent
     this.#keep(output.bytes, Math.max(sent, 0), end)
-    return -this.#errno.EAGAIN
+    return -this.#errno().EAGAIN
   }
 
   /** A long chain of certificates does not fit into the memory at once. */
@@ -366,12 +366,12 @@ export class TlsFilter implements Filter {
   #endOfStream(): number {
     if ((this.#flags & TlsFlag.PEER_CLOSED) !== 0) return 0
     this.#fail(truncated(this.#options.peer))
-    return -this.#errno.EPROTO
+    return -this.#errno().EPROTO
   }
 
   #failReading(): number {
     this.#failInside('RECV_ERROR')
-    return -this.#errno.EPROTO
+    return -this.#errno().EPROTO
   }
 
   #failInside(phase: TlsPhase): FilterStatus {

@@ -153,7 +153,7 @@ export class WebSocketHandle {
     if (this.#session === null) {
       throw new MultiError('BAD_EASY_HANDLE', `${name}: needs a transfer that was added and not removed`)
     }
-    if (this.#isManual) {
+    if (this.#isManual()) {
       this.#session.host.refuseInside(name)
       this.#session.flush()
     }
@@ -161,19 +161,19 @@ export class WebSocketHandle {
   }
 
   #manual(name: string): WebSocketSession {
-    if (!this.#isManual) {
+    if (!this.#isManual()) {
       throw new MultiError('BAD_EASY_HANDLE', `${name}: needs a transfer with connectOnly that is done and not removed`)
     }
     return this.#ready(name)
   }
 
   #act(name: string, session: WebSocketSession): void {
-    if (this.#isManual) session.flush()
+    if (this.#isManual()) session.flush()
     else this.#touch(name)
   }
 
   /** Open, and run by calls. */
-  get #isManual(): boolean {
+  #isManual(): boolean {
     return this.#settings.isManual && this.#session?.isOpen === true
   }
 }

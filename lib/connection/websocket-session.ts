@@ -88,19 +88,19 @@ export class WebSocketSession {
 
   /** False when there is no room, or when nothing may be sent any more. */
   send(type: WebSocketType, data: Uint8Array, isFinal: boolean, mayCompress: boolean, isKnownText: boolean): boolean {
-    if (!this.#maySend || !this.sender.hasRoom(data.length)) return false
+    if (!this.#maySend() || !this.sender.hasRoom(data.length)) return false
     this.sender.pushMessage(type, data, isFinal, mayCompress, isKnownText)
     return true
   }
 
   sendControl(opcode: typeof Opcode.PING | typeof Opcode.PONG, payload: Uint8Array): boolean {
-    if (!this.#maySend || !this.sender.hasRoom(payload.length)) return false
+    if (!this.#maySend() || !this.sender.hasRoom(payload.length)) return false
     this.sender.pushControl(opcode, payload)
     return true
   }
 
   sendClose(payload: Uint8Array): void {
-    if (!this.#maySend) return
+    if (!this.#maySend()) return
     this.sender.pushControl(Opcode.CLOSE, payload)
     this.#closeSent = true
     this.state = 'closing'
@@ -116,7 +116,7 @@ export class WebSocketSession {
     return this.#fault !== null
   }
 
-  get #maySend(): boolean {
+  #maySend(): boolean {
     return !this.#closeSent && this.state !== 'closed' && this.#sendResult === 0
   }
 
@@ -131,12 +131,12 @@ export class WebSocketSession {
     this.flush()
     if (reading === Reading.ENDED) return reading
     // A server ends the stream as soon as both have said their last word; a client leaves that to it.
-    if (this.#settings.role === 'server' && this.#isDeaf && this.sender.isEmpty) return this.#judgeEnd()
+    if (this.#settings.role === 'server' && this.#isDeaf() && this.sender.isEmpty) return this.#judgeEnd()
     if (this.#sendResult !== 0 && reading === Reading.BLOCKED && !this.#flow.receivePaused) {
       return this.#mayHaveMore ? Reading.YIELDED : this.#failSend()
     }
     if (this.host.now >= this.#closeDeadline) return this.#endLate()
-    if (this.sender.takeRoom() && this.#maySend) {
+    if (this.sender.takeRoom() && this.#maySend()) {
       this.#settings.onSendable?.()
       return Reading.YIELDED
     }
@@ -145,18 +145,18 @@ export class WebSocketSession {
 
   wants(): number {
     const read = this.#flow.receivePaused ? Interest.NONE : Interest.READABLE
-    return read | (this.#isBlocked ? Interest.WRITABLE : Interest.NONE)
+    return read | (this.#isBlocked() ? Interest.WRITABLE : Interest.NONE)
   }
 
   get dormant(): boolean {
-    return this.#flow.receivePaused && !this.#isBlocked
+    return this.#flow.receivePaused && !this.#isBlocked()
   }
 
   deadline(): number {
     return this.#closeDeadline
   }
 
-  get #isBlocked(): boolean {
+  #isBlocked(): boolean {
     return !this.sender.isEmpty && !this.#flow.sendPaused && this.#sendResult === 0
   }
 
@@ -188,7 +188,7 @@ export class WebSocketSession {
     for (;;) {
       const event = this.#nextEvent()
       if (event === MessageEvent.MESSAGE || event === MessageEvent.FRAME) return this.#view(event)
-      if (this.#isDeaf) return this.#endManually()
+      if (this.#isDeaf()) return this.#endManually()
       if (event !== MessageEvent.NEED_MORE) continue
       if (this.#endOfStream) return this.#judgeEnd()
       const reading = this.#fill(true)
@@ -238,12 +238,12 @@ export class WebSocketSession {
       return Reading.ENDED
     }
     this.#account.bytesReceived += received
-    if (!this.#isDeaf) this.#reader.receive(copies ? scratch.bytes.slice(0, received) : scratch.bytes, 0, received)
+    if (!this.#isDeaf()) this.#reader.receive(copies ? scratch.bytes.slice(0, received) : scratch.bytes, 0, received)
     return received === scratch.bytes.length ? Reading.YIELDED : Reading.TOLD
   }
 
   /** What comes is passed over. */
-  get #isDeaf(): boolean {
+  #isDeaf(): boolean {
     return this.#closeReceived || this.#fault !== null
   }
 
@@ -259,7 +259,7 @@ export class WebSocketSession {
 
   /** Control frames are dealt with; then it is for the caller to tell, or to go on. */
   #nextEvent(): MessageEvent {
-    if (this.#isDeaf) return MessageEvent.NEED_MORE
+    if (this.#isDeaf()) return MessageEvent.NEED_MORE
     const reader = this.#reader
     const event = reader.nextEvent()
     switch (event) {
@@ -308,7 +308,7 @@ export class WebSocketSession {
   }
 
   #answer(payload: Uint8Array): void {
-    if (this.#settings.answersPings && this.#maySend) this.sender.answerPing(payload)
+    if (this.#settings.answersPings && this.#maySend()) this.sender.answerPing(payload)
   }
 
   // Ends.
@@ -352,13 +352,13 @@ export class WebSocketSession {
   }
 
   #endLate(): Reading {
-    if (this.#isDeaf) return this.#judgeEnd()
+    if (this.#isDeaf()) return this.#judgeEnd()
     const { closeTimeoutMs } = this.#settings
     return this.#fail('OPERATION_TIMEDOUT', `the peer did not answer our close within ${closeTimeoutMs} ms`)
   }
 
   #failReceive(result: number): Reading {
-    if (this.#isDeaf) {
+    if (this.#isDeaf()) {
       this.#endOfStream = true
       return this.#judgeEnd()
     }
@@ -366,7 +366,7 @@ export class WebSocketSession {
   }
 
   #failSend(): Reading {
-    if (this.#isDeaf) return this.#endLate()
+    if (this.#isDeaf()) return this.#endLate()
     return this.#failStream(this.#sendResult, 'SEND_ERROR', 'send')
   }
 

@@ -27,7 +27,7 @@ import type { ServerSettings } from './server-options.ts'
 /** The server, as its reception sees it. */
 export interface ReceptionOwner {
   /** How peers are turned away while the server takes nobody; null when it does. */
-  readonly turnsAway: Rejection | null
+  turnsAway(): Rejection | null
   /** How many the strategy has room for; 0 while somebody is in `exclusive`. */
   room(): number
   createDriver(connection: Connection, machine: ConnectionMachine): Driver
@@ -95,7 +95,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
     const { now } = this.#host
     const { admission } = this
     // Turning somebody away takes no place.
-    if (this.#owner.turnsAway !== null) return Number.POSITIVE_INFINITY
+    if (this.#owner.turnsAway() !== null) return Number.POSITIVE_INFINITY
     const ownerRoom = this.#owner.room()
     if (ownerRoom <= 0) return 0
     const room = Math.min(admission.room(now), ownerRoom)
@@ -112,7 +112,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
 
   reserve(): boolean {
     const { admission } = this
-    if (this.#owner.turnsAway !== null || !admission.isShared) return true
+    if (this.#owner.turnsAway() !== null || !admission.isShared) return true
     if (this.#settings.evictIdle && admission.isFull) this.#evict()
     if (admission.reserve()) return true
     this.#owner.restUntil(admission.roomAt(this.#host.now))
@@ -198,7 +198,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
   /** The cheap steps first; a place is taken when it is null. */
   #refusalOf(peer: SocketAddress, key: PrefixKey | null): DropReason | null {
     const { admission } = this
-    if (this.#owner.turnsAway !== null) return 'suspended'
+    if (this.#owner.turnsAway() !== null) return 'suspended'
     if (this.#settings.evictIdle && admission.isFull) this.#evict()
     return admission.admit(peer, key, this.#host.now)
   }
@@ -282,7 +282,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
 
   #rejectionFor(reason: DropReason): Rejection {
     const { rejection } = this.#settings
-    if (reason === 'suspended') return this.#owner.turnsAway ?? rejection
+    if (reason === 'suspended') return this.#owner.turnsAway() ?? rejection
     return (reason === 'policy' ? this.admission.policyRejection : null) ?? rejection
   }
 

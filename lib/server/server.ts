@@ -8,7 +8,7 @@ import { type Check, isFunction, isFunctionOrNull, show } from '../base/options.
 import type { Host } from '../multi/host.ts'
 import { engineOf, Multi } from '../multi/multi.ts'
 import type { SocketAddress } from '../sys/kernel.ts'
-import type { Limits, Rejection } from './admission/admission.ts'
+import type { Limits } from './admission/admission.ts'
 import { adoptSocket, checkAdoption } from './adoption.ts'
 import { broadcast, checkBroadcastContent } from './broadcast.ts'
 import type { CloseReason } from './connection/close-reason.ts'
@@ -355,25 +355,23 @@ export class Server<Data = unknown> implements ServerControl<Data> {
   }
 
   #receptionOwner(): ReceptionOwner {
-    const server = this
     return {
-      get turnsAway(): Rejection | null {
-        return server.#lifecycle.turnsAway
-      },
-      room: () => (server.#exclusive.isTaken ? 0 : (server.#sessions?.room ?? Number.POSITIVE_INFINITY)),
-      createDriver: (connection, machine) => server.createDriver(connection, machine),
+      turnsAway: () => this.#lifecycle.turnsAway,
+      room: () => (this.#exclusive.isTaken ? 0 : (this.#sessions?.room ?? Number.POSITIVE_INFINITY)),
+      createDriver: (connection, machine) => this.createDriver(connection, machine),
       came: (connection, machine) => {
-        server.#sessions?.expect(connection)
-        server.#lifecycle.came(machine)
+        this.#sessions?.expect(connection)
+        this.#lifecycle.came(machine)
       },
       left: (connection) => {
-        server.#sessions?.ended(connection)
-        server.#lifecycle.left()
+        this.#sessions?.ended(connection)
+        this.#lifecycle.left()
       },
-      restUntil: (deadline) => server.#lifecycle.setTimer(ControlTimer.RATE, deadline),
-      faulted: () => server.#lifecycle.faulted(),
+      restUntil: (deadline) => this.#lifecycle.setTimer(ControlTimer.RATE, deadline),
+      faulted: () => this.#lifecycle.faulted(),
     }
   }
+
   #sessionOwner(): SessionOwner {
     return {
       sessionFailed: (connection, error) => this.#events.threw('session', error, connection),

@@ -78,14 +78,14 @@ export class Dispatcher {
     member.load++
     this.#unanswered++
     member.thread.call('adopt', [ticket, peer]).then(
-      () => this.#answered(member, !this.#counts),
+      () => this.#answered(member, !this.#counts()),
       () => this.#refused(member, ticket, peer, worker),
     )
   }
 
   /** A connection of that thread has ended. */
   ended(member: GroupMember): void {
-    if (!this.#counts) return
+    if (!this.#counts()) return
     this.#lighten(member)
     this.#roomChanged()
   }
@@ -106,7 +106,7 @@ export class Dispatcher {
   }
 
   /** Ends are told and counted; otherwise `load` is what is on its way. */
-  get #counts(): boolean {
+  #counts(): boolean {
     return this.#settings.managed.forwards.includes('disconnect')
   }
 

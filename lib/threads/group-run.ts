@@ -119,7 +119,7 @@ export class GroupRun implements CrewOwner {
     this.#require('suspend', ['listening', 'suspended'])
     this.#suspension = options
     if (this.state !== 'suspended') this.#enter('suspended')
-    this.#handOff?.hold(this.#isHeld)
+    this.#handOff?.hold(this.#isHeld())
     await Promise.all(this.crew.all.map(({ thread }) => thread.call('suspend', [withoutTimer(options)])))
     if (options.forMs === undefined) return
     const timer = setTimeout(() => {
@@ -133,7 +133,7 @@ export class GroupRun implements CrewOwner {
     this.#suspension = null
     this.#enter('listening')
     await Promise.all(this.crew.all.map(({ thread }) => thread.call('resume', [])))
-    this.#handOff?.hold(this.#isHeld)
+    this.#handOff?.hold(this.#isHeld())
   }
 
   async throttle(limits: LimitOptions): Promise<Limits> {
@@ -192,7 +192,7 @@ export class GroupRun implements CrewOwner {
     const open = this.crew.shut()
     const remainingMs = (): number => Math.max(deadline - systemClock.now(), 0)
     this.#locks++
-    this.#handOff?.hold(this.#isHeld)
+    this.#handOff?.hold(this.#isHeld())
     const token = ++this.#lastToken
     let members: GroupMember[] = []
     try {
@@ -204,7 +204,7 @@ export class GroupRun implements CrewOwner {
       await unlockAll(members, token)
       this.#locks--
       open()
-      this.#handOff?.hold(this.#isHeld)
+      this.#handOff?.hold(this.#isHeld())
     }
   }
 
@@ -308,7 +308,7 @@ export class GroupRun implements CrewOwner {
   }
 
   /** Peers wait in the queue of the kernel. */
-  get #isHeld(): boolean {
+  #isHeld(): boolean {
     return this.isLocked || (this.#suspension !== null && (this.#suspension.pending ?? 'queue') === 'queue')
   }
 

@@ -100,7 +100,7 @@ export class HostedServer implements PortOwner {
   }
 
   #makeAnswers(): Answers {
-    const server = (): Server => this.#running
+    const server = (): Server => this.#running()
     return {
       start: (plan) => this.#start(plan),
       suspend: (options) => server().suspend(options),
@@ -109,8 +109,8 @@ export class HostedServer implements PortOwner {
       reloadTls: (options) => server().reloadTls(options),
       setPriority: (priority: Priority) => applyPriority(priority, server().setPriority(priority)),
       quiesce: (drainQueue) => this.#quiesce(drainQueue),
-      drain: (options) => this.#leaving.drain(options),
-      stop: (options) => this.#leaving.stop(options),
+      drain: (options) => this.#leaving().drain(options),
+      stop: (options) => this.#leaving().stop(options),
       adopt: (ticket, peer) => server().adopt(ticket, peer).id,
       broadcast: (bytes, options) => server().broadcast(bytes, this.#localOptions(options)),
       enable: (listener, isEnabled) => {
@@ -133,7 +133,7 @@ export class HostedServer implements PortOwner {
     }
   }
 
-  get #running(): Server {
+  #running(): Server {
     if (this.#server === null) throw new ServerError('WRONG_STATE', 'the server of this thread has not been started')
     return this.#server
   }
@@ -155,7 +155,7 @@ export class HostedServer implements PortOwner {
           isHandled,
         }),
     }
-    const describe = (connection: Connection): ClientInfo => infoOf(connection, this.#running) as ClientInfo
+    const describe = (connection: Connection): ClientInfo => infoOf(connection, this.#running()) as ClientInfo
     if (forwards.includes('connect')) observer.onConnect = (connection) => this.#tell('connect', describe(connection))
     if (forwards.includes('disconnect')) {
       observer.onDisconnect = (connection, reason, error) =>
@@ -166,26 +166,26 @@ export class HostedServer implements PortOwner {
   }
 
   /** Their numbers will be other descriptors'. */
-  get #leaving(): Server {
-    const server = this.#running
+  #leaving(): Server {
+    const server = this.#running()
     this.#exclusiveFds.clear()
     return server
   }
 
   /** The owner has the queues still. */
   #quiesce(drainQueue: boolean): void {
-    for (const { fd, generation } of this.#leaving.quiesce({ drainQueue })) kernel.close(fd, generation)
+    for (const { fd, generation } of this.#leaving().quiesce({ drainQueue })) kernel.close(fd, generation)
   }
 
   #localOptions({ except, slow }: RemoteBroadcastOptions): BroadcastOptions {
     const ids = except === undefined ? [] : typeof except === 'number' ? [except] : except
-    const found = ids.map((id) => this.#running.find(id)).filter((connection) => connection !== null)
+    const found = ids.map((id) => this.#running().find(id)).filter((connection) => connection !== null)
     return slow === undefined ? { except: found } : { except: found, slow }
   }
 
   #take(ticket: Parameters<OwnerEvents['take']>[0]): void {
     try {
-      this.#running.adopt(ticket)
+      this.#running().adopt(ticket)
     } catch (error) {
       const context = { operation: 'take', connectionId: null, retryInMs: 0, fatal: false, isHandled: false }
       this.#tell('error', packError(error), context)
@@ -207,7 +207,7 @@ export class HostedServer implements PortOwner {
         granted()
         return new Promise((release) => this.#park(token, holdMs, release))
       }
-      this.#running.exclusive(section, { timeoutMs: waitMs }).catch(refused)
+      this.#running().exclusive(section, { timeoutMs: waitMs }).catch(refused)
     })
   }
 

@@ -243,7 +243,7 @@ export class ServerGroup<Data = unknown> {
    * replace goes on.
    */
   async recycle(options: RecycleOptions = {}): Promise<StopReport> {
-    checkOptions('recycle', options, { graceMs: isDuration, reset: isBoolean, worker: isInteger(0, this.#last) })
+    checkOptions('recycle', options, { graceMs: isDuration, reset: isBoolean, worker: isInteger(0, this.#last()) })
     const { graceMs = DRAIN_MS, reset = false, worker } = options
     return sumReports(await this.#run.replace(worker ?? null, { graceMs, reset, keepsQueues: true }, null))
   }
@@ -258,7 +258,7 @@ export class ServerGroup<Data = unknown> {
 
   /** At once, in the middle of whatever it does; it is replaced. Its clients see their connections closed. */
   async terminate(worker: number): Promise<void> {
-    isInteger(0, this.#last)('worker', worker)
+    isInteger(0, this.#last())('worker', worker)
     const { crew } = this.#run
     const member = crew.places[worker]
     if (member) await crew.kill(member, 'the thread was terminated')
@@ -304,7 +304,7 @@ export class ServerGroup<Data = unknown> {
     await this.stop()
   }
 
-  get #last(): number {
+  #last(): number {
     return Math.max(this.#run.crew.places.length - 1, 0)
   }
 

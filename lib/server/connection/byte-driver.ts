@@ -232,7 +232,7 @@ export class ByteDriver<Subject extends object> implements Driver {
   }
 
   wants(): number {
-    const watches = !this.reader.eof && (this.#wantsBytes || !this.#isBlind)
+    const watches = !this.reader.eof && (this.#wantsBytes() || !this.#isBlind)
     const sends = (this.#outbox.pending > 0 && !this.#isCorked) || (this.#finWanted && !this.#finSent)
     return (watches ? Interest.READABLE : Interest.NONE) | (sends ? Interest.WRITABLE : Interest.NONE)
   }
@@ -283,7 +283,7 @@ export class ByteDriver<Subject extends object> implements Driver {
     if (!this.#machine.host.closed) this.onClose?.(this.#subject, reason, error)
   }
 
-  get #wantsBytes(): boolean {
+  #wantsBytes(): boolean {
     if (this.session?.isReading) return true
     if (this.#isPaused) return false
     return this.onData !== null || (this.onReadable !== null && !this.#isUnheeded)
@@ -291,7 +291,7 @@ export class ByteDriver<Subject extends object> implements Driver {
 
   #receive(reported: boolean): void {
     if (this.reader.eof && this.reader.head === null) return
-    if (!this.#wantsBytes) {
+    if (!this.#wantsBytes()) {
       if (reported && !this.#isBlind && !this.reader.eof) this.#isBlind = this.reader.lookForEnd()
     } else if (this.session?.isReading) this.session.readable()
     else if (this.onData !== null) this.#tellData()

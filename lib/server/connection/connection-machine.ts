@@ -229,7 +229,7 @@ export class ConnectionMachine implements Machine {
   }
 
   expired(_timer: number, now: number): void {
-    if (now < this.#deadline) return
+    if (now < this.#deadline()) return
     switch (this.#state) {
       case State.OPEN:
         this.#tellExpired(now)
@@ -265,7 +265,7 @@ export class ConnectionMachine implements Machine {
     else this.reset('aborted', errorOf(cause))
   }
 
-  get #deadline(): number {
+  #deadline(): number {
     switch (this.#state) {
       case State.SETTING_UP:
         return this.#setup?.deadline ?? Number.POSITIVE_INFINITY
@@ -278,7 +278,7 @@ export class ConnectionMachine implements Machine {
 
   #arm(): void {
     if (this.#state === State.ENDED) return
-    const deadline = this.#deadline
+    const deadline = this.#deadline()
     if (deadline < this.timers.next) this.timers.set(WATCH, deadline)
   }
 

@@ -107,11 +107,11 @@ export class StreamSetup implements ConnectionSetup {
     const isHeader = this.#step === Step.HEADER
     const what = isHeader ? 'PROXY header' : 'TLS handshake'
     const milliseconds = isHeader ? this.#plan.proxyHeaderMs : this.#plan.handshakeMs
-    const message = `${what} of ${this.#peerText}: timed out after ${milliseconds} ms`
+    const message = `${what} of ${this.#peerText()}: timed out after ${milliseconds} ms`
     this.failure = { reason: 'timeout', error: new TransferError('OPERATION_TIMEDOUT', message), farewell: 'close' }
   }
 
-  get #peerText(): string {
+  #peerText(): string {
     const { peer } = this.#stream
     return peer === null ? 'a peer that is gone' : formatSocketAddress(peer)
   }
@@ -158,7 +158,7 @@ export class StreamSetup implements ConnectionSetup {
       if (received.length > 0) this.#replay(Buffer.concat([received, unused]))
       return true
     }
-    const message = `PROXY header of ${this.#peerText}: ${fault?.message}`
+    const message = `PROXY header of ${this.#peerText()}: ${fault?.message}`
     this.failure = { reason: 'error', error: new TransferError('PROXY', message), farewell: 'close' }
     return false
   }
@@ -171,7 +171,7 @@ export class StreamSetup implements ConnectionSetup {
     this.#step = Step.TLS
     this.deadline = deadlineAfter(now, this.#plan.handshakeMs)
     const service = this.#host.facility(tlsService)
-    const begun = acceptTls(service, this.#stream, tls.context, this.#peerText, tls.onServerName)
+    const begun = acceptTls(service, this.#stream, tls.context, this.#peerText(), tls.onServerName)
     if (!(begun instanceof TransferError)) return true
     this.failure = { reason: 'error', error: begun, farewell: 'reset' }
     return false

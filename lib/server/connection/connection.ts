@@ -204,14 +204,14 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   extend(milliseconds: number): void {
     isDuration('milliseconds', milliseconds)
     const { driver, host } = this.#machine
-    if (this.#isOver) return
+    if (this.#isOver()) return
     withinEngine(host, 'extend', () => (driver ?? this.#bytesFor('extend')).extend?.(milliseconds, host.now))
   }
 
   /** Orderly: what was written is sent, then FIN, then the peer's last bytes are read out for a while. Idempotent. */
   close(): void {
     const machine = this.#machine
-    if (this.#isOver) return
+    if (this.#isOver()) return
     withinEngine(machine.host, 'close', () => {
       const driver = machine.settingUp ? this.#bytes : machine.driver
       if (driver?.close !== undefined) driver.close('done')
@@ -222,7 +222,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   /** At once, by RST: what was not sent is lost. `onClose` has been called when it returns. */
   abort(): void {
     const machine = this.#machine
-    if (!this.#isOver) withinEngine(machine.host, 'abort', () => machine.reset('aborted'))
+    if (!this.#isOver()) withinEngine(machine.host, 'abort', () => machine.reset('aborted'))
   }
 
   /**
@@ -235,7 +235,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     const machine = this.#machine
     const { stream, host } = machine
     const bytes = this.#bytesFor('detach')
-    if (this.#isOver) throw new MultiError('BAD_SOCKET', 'detach: this connection is closed')
+    if (this.#isOver()) throw new MultiError('BAD_SOCKET', 'detach: this connection is closed')
     if (machine.hasSetup) throw new MultiError('BAD_SOCKET', 'detach: this connection is still being set up')
     const replay = stream.top instanceof ReplayFilter ? stream.top : null
     if (replay === null && !stream.isPlain)
@@ -312,7 +312,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     this.#book.threw(this, error)
   }
 
-  get #isOver(): boolean {
+  #isOver(): boolean {
     return !this.#machine.open && !this.#machine.settingUp
   }
 

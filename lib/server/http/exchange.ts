@@ -203,7 +203,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink, Asked {
       this.reply.sender.discard(response)
       return
     }
-    if (this.#isAnswered) {
+    if (this.#isAnswered()) {
       throw new TypeError('respond: this request was answered already')
     }
     if (this.#isInCallback) this.reply.start(request, response)
@@ -277,8 +277,8 @@ export class Exchange implements RequestOwner, BodySource, BodySink, Asked {
       if (isResponse(response)) this.reply.sender.discard(response)
       return
     }
-    if (!isResponse(response) || this.#isAnswered) {
-      if (response !== undefined || !this.#isAnswered) this.#rejected(request, notAResponse(response))
+    if (!isResponse(response) || this.#isAnswered()) {
+      if (response !== undefined || !this.#isAnswered()) this.#rejected(request, notAResponse(response))
       return
     }
     this.#given = response
@@ -291,15 +291,15 @@ export class Exchange implements RequestOwner, BodySource, BodySink, Asked {
     this.#driver.touch()
   }
 
-  get #isAnswered(): boolean {
+  #isAnswered(): boolean {
     return this.reply.state !== Answer.AWAITED || this.#given !== null
   }
 
   #answered(request: HttpRequest, response: HttpResponse): void {
     if (request !== this.request) {
       if (isResponse(response)) this.reply.sender.discard(response)
-    } else if (isResponse(response) && !this.#isAnswered) this.reply.start(request, response)
-    else if (response !== undefined || !this.#isAnswered) this.#failed('handler', request, notAResponse(response))
+    } else if (isResponse(response) && !this.#isAnswered()) this.reply.start(request, response)
+    else if (response !== undefined || !this.#isAnswered()) this.#failed('handler', request, notAResponse(response))
   }
 
   /** A callback of the request threw: answered once, if nothing was. */

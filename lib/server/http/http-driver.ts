@@ -61,7 +61,7 @@ export class HttpDriver extends HttpEndings implements Driver {
   wants(): number {
     const exchange = this.exchange
     const wantsWrite = exchange.reply.outbox.pending > 0 || exchange.reply.isBlocked
-    return (this.#room > 0 ? Interest.READABLE : 0) | (wantsWrite ? Interest.WRITABLE : 0)
+    return (this.#room() > 0 ? Interest.READABLE : 0) | (wantsWrite ? Interest.WRITABLE : 0)
   }
 
   /** Something changed: goes on at once when nothing of the engine is on the stack. */
@@ -89,7 +89,7 @@ export class HttpDriver extends HttpEndings implements Driver {
   // Reading
 
   /** How many bytes may be received now. */
-  get #room(): number {
+  #room(): number {
     const input = this.input
     if (input.eof) return 0
     switch (this.phase) {
@@ -97,13 +97,13 @@ export class HttpDriver extends HttpEndings implements Driver {
       case Phase.HEAD:
         return this.isClosing || this.exchange.reply.outbox.pending > PENDING_BYTES_MAX ? 0 : ALL
       case Phase.BODY:
-        return this.#wantsBody ? ALL : Math.max(0, this.settings.limits.pipelineBytes - input.unread)
+        return this.#wantsBody() ? ALL : Math.max(0, this.settings.limits.pipelineBytes - input.unread)
       default:
         return Math.max(0, this.settings.limits.pipelineBytes - input.unread)
     }
   }
 
-  get #wantsBody(): boolean {
+  #wantsBody(): boolean {
     const { body, reply } = this.exchange
     return reply.state === Answer.SENT || body?.wanted === true
   }
@@ -113,7 +113,7 @@ export class HttpDriver extends HttpEndings implements Driver {
     const { host, stream } = this.machine
     const most = this.machine.share(READS_PER_RUN)
     for (let reads = 0; this.machine.open; reads++) {
-      const room = this.#room
+      const room = this.#room()
       if (room === 0) return
       if (reads === most) {
         this.#mayHaveMore = true
@@ -199,7 +199,7 @@ export class HttpDriver extends HttpEndings implements Driver {
   /** False: nothing to go on with. */
   #readBody(now: number): boolean {
     const exchange = this.exchange
-    if (!this.#wantsBody) {
+    if (!this.#wantsBody()) {
       this.exchange.clock.hold(now)
       return false
     }

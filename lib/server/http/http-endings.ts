@@ -76,9 +76,9 @@ export abstract class HttpEndings implements ExchangeDriver {
       case Phase.HEAD:
         return Math.min(stall, clock.headDeadline(this.settings))
       case Phase.BODY:
-        return Math.min(stall, this.#handlerDeadline, clock.bodyDeadline(this.settings, this.input.bodyReceived))
+        return Math.min(stall, this.#handlerDeadline(), clock.bodyDeadline(this.settings, this.input.bodyReceived))
       default:
-        return Math.min(stall, this.#handlerDeadline)
+        return Math.min(stall, this.#handlerDeadline())
     }
   }
 
@@ -89,7 +89,7 @@ export abstract class HttpEndings implements ExchangeDriver {
       this.machine.reset('timeout')
       return
     }
-    if (now >= this.#handlerDeadline) return this.refuse(503, 'timeout', 'timeout')
+    if (now >= this.#handlerDeadline()) return this.refuse(503, 'timeout', 'timeout')
     switch (this.phase) {
       case Phase.IDLE:
         this.machine.finish(this.isDraining ? 'shutdown' : 'timeout', this.isDraining)
@@ -141,7 +141,7 @@ export abstract class HttpEndings implements ExchangeDriver {
     this.book.exchanges.closed(exchange)
   }
 
-  get #handlerDeadline(): number {
+  #handlerDeadline(): number {
     const { clock, reply } = this.exchange
     return reply.state === Answer.AWAITED ? clock.handlerDeadline(this.settings) : Number.POSITIVE_INFINITY
   }

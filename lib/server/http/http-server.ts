@@ -14,7 +14,7 @@ import { ExchangePool } from './exchange-pool.ts'
 import type { Departure } from './http-book.ts'
 import { HttpDriver } from './http-driver.ts'
 import type { DriverBook } from './http-endings.ts'
-import { HTTP_CHECKS, type HttpOptions, httpSettings } from './http-options.ts'
+import { HTTP_CHECKS, type HttpOptions, type HttpSettings, httpSettings } from './http-options.ts'
 import { ReaderPool } from './request/request-input.ts'
 
 export interface HttpServerOptions<Data = unknown> extends Omit<ServerBaseOptions<Data>, 'limits'>, HttpOptions {}
@@ -28,21 +28,35 @@ export class HttpServer<Data = unknown> extends Server<Data> {
   constructor(multi: Multi<object>, options: HttpServerOptions<Data>) {
     super(multi, options as ServerBaseOptions<Data>, KIND)
     const settings = httpSettings(options, this.settings.timeouts)
-    const departure = (): Departure | null => this.departure
-    const onError = options.onError ?? null
-    this.#book = {
-      settings,
-      readers: new ReaderPool(settings),
-      exchanges: new ExchangePool(),
-      get departure(): Departure | null {
-        return departure()
-      },
-      failed: (operation, error, connection) => tell(onError, operation, error, connection),
-    }
+    this.#book = new Book(settings, () => this.departure, options.onError ?? null)
   }
 
   protected override createDriver(connection: Connection, machine: ConnectionMachine): Driver {
     return new HttpDriver(machine, connection, this.#book)
+  }
+}
+
+/** A class: an object literal with a getter would be looked up in a dictionary, by every request. */
+class Book implements DriverBook {
+  readonly settings: HttpSettings
+  readonly readers: ReaderPool
+  readonly exchanges: ExchangePool = new ExchangePool()
+  readonly #departure: () => Departure | null
+  readonly #onError: ServerEvents['onError']
+
+  constructor(settings: HttpSettings, departure: () => Departure | null, onError: ServerEvents['onError']) {
+    this.settings = settings
+    this.readers = new ReaderPool(settings)
+    this.#departure = departure
+    this.#onError = onError
+  }
+
+  get departure(): Departure | null {
+    return this.#departure()
+  }
+
+  failed(operation: string, error: unknown, connection: Connection): void {
+    tell(this.#onError, operation, error, connection)
   }
 }
 

@@ -96,7 +96,7 @@ export class HttpRequest {
 
   /** Behind a chunked body, once it ended. */
   get trailers(): HeaderList {
-    return this.#ownBody.trailers
+    return this.#ownBody().trailers
   }
 
   /**
@@ -118,7 +118,7 @@ export class HttpRequest {
    */
   async bytes(limit: number = this.#owner.bodyBytesMax): Promise<Uint8Array<ArrayBuffer>> {
     if (!(limit >= 0)) throw new RangeError(`bytes: limit must be zero or more bytes, not ${String(limit)}`)
-    return this.#ownBody.collect(limit)
+    return this.#ownBody().collect(limit)
   }
 
   /** As `bytes`, read as UTF-8. */
@@ -151,17 +151,17 @@ export class HttpRequest {
 
   /** Pieces in memory of their own; the peer is held back while nobody asks. `break` discards the rest. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>, undefined> {
-    return this.#ownBody.iterate()
+    return this.#ownBody().iterate()
   }
 
   /** Without promises: borrowed bytes, as they come. */
   sinkInto(sink: BodySink): void {
-    this.#ownBody.sinkInto(sink)
+    this.#ownBody().sinkInto(sink)
   }
 
   /** Lets the body go. */
   discard(): void {
-    this.#ownBody.discard()
+    this.#ownBody().discard()
   }
 
   /** A sink that had enough takes bytes again; a body function that answered PAUSE is asked again. */
@@ -169,7 +169,7 @@ export class HttpRequest {
     this.#owner.resume(this)
   }
 
-  get #ownBody(): RequestBody {
+  #ownBody(): RequestBody {
     this.#body ??= this.#owner.bodyOf(this)
     return this.#body
   }

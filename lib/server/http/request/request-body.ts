@@ -142,10 +142,10 @@ export class RequestBody {
         return
       case Use.COLLECT:
         if ((this.#buffer?.size ?? 0) + bytes.length > this.#limit) this.#overflow()
-        else this.#collected.push(bytes)
+        else this.#collected().push(bytes)
         return
       case Use.ITERATE:
-        this.#collected.push(bytes)
+        this.#collected().push(bytes)
         if (this.#waiters !== null) this.#source.desk.push(this)
         return
     }
@@ -177,7 +177,7 @@ export class RequestBody {
     this.#resolve = null
     this.#reject = null
     if (this.failure !== null) reject(this.failure)
-    else resolve(this.#collected.takeAll())
+    else resolve(this.#collected().takeAll())
   }
 
   /** Of the iteration. */
@@ -189,7 +189,7 @@ export class RequestBody {
     })
   }
 
-  get #collected(): BodyBuffer {
+  #collected(): BodyBuffer {
     this.#buffer ??= new BodyBuffer()
     return this.#buffer
   }
@@ -217,7 +217,7 @@ export class RequestBody {
   }
 
   #settleIteration(waiters: Waiter[]): void {
-    const buffer = this.#collected
+    const buffer = this.#collected()
     const wasFull = buffer.size >= AHEAD_BYTES_MAX
     while (waiters.length > 0) {
       const piece = buffer.take()

@@ -13,6 +13,8 @@ import { checkStatus, type HeadTools, hasContent, type ResponseSettings, statusL
 const JOINED_BYTES_MAX = 8 * 1024
 const DATE_NAME = 'Date: '
 
+const latin1Write = Buffer.prototype.latin1Write
+
 export class PreparedResponse implements HttpResponse {
   readonly status: number
   readonly reason?: string
@@ -58,7 +60,7 @@ export class PreparedResponse implements HttpResponse {
     const { date } = tools
     if (this.#dateAt >= 0 && this.#date !== date) {
       this.#date = date
-      Buffer.prototype.latin1Write.call(this.#bytes, date, this.#dateAt, date.length)
+      latin1Write.call(this.#bytes, date, this.#dateAt, date.length)
     }
     return this.#bytes
   }

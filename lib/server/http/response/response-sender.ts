@@ -126,7 +126,7 @@ export class ResponseSender implements SourceOwner {
       if (this.#framing === Framing.LENGTH && this.#remaining === 0) return this.#finish()
       let status: PieceStatus
       try {
-        status = source.next(this.#position, this.#bytesMax)
+        status = source.next(this.#position, this.#bytesMax())
       } catch (error) {
         return this.#fail('aborted', error)
       }
@@ -179,7 +179,7 @@ export class ResponseSender implements SourceOwner {
     closeQuietly(source, error)
   }
 
-  get #bytesMax(): number {
+  #bytesMax(): number {
     return this.#framing === Framing.LENGTH ? Math.min(this.#remaining, PULL_BYTES_MAX) : PULL_BYTES_MAX
   }
 
