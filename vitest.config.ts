@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -15,5 +16,7 @@ export default defineConfig({
     teardownTimeout: 20_000,
     retry: 0,
     allowOnly: false,
+    // Examples and benchmarks name the package as users do: here they are tried on its sources.
+    alias: { sockmux: fileURLToPath(new URL('lib/index.ts', import.meta.url)) },
   },
 })

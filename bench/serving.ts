@@ -1,5 +1,5 @@
 /** A server's own loop, until the process that started it is gone. */
-import { type Multi, runPollLoop } from '../lib/index.ts'
+import { type Multi, runPollLoop } from 'sockmux'
 
 /** Turns of the loop between two looks at whether the parent lives. */
 const TURNS_PER_LOOK = 1000

@@ -2,8 +2,8 @@
  * A chat over WebSocket, with its page: `node dist/examples/chat-server.js [PORT]`, then open it in a browser. What one
  * says everybody hears; one that does not keep up misses something instead of holding up the others.
  */
-import type { ServerWebSocket, WebSocketServerOptions } from '../lib/index.ts'
-import { attachToNodeLoop, HttpServer, Multi, webSocket } from '../lib/index.ts' // in your program: from 'sockmux'
+import type { ServerWebSocket, WebSocketServerOptions } from 'sockmux'
+import { attachToNodeLoop, HttpServer, Multi, webSocket } from 'sockmux' // in your program: from 'sockmux'
 
 const PAGE = `<!DOCTYPE html>
 <html lang="en">

@@ -1,5 +1,5 @@
 /** A Multi that counts how often it calls out, whoever plugs it in. */
-import { Multi, type MultiOptions, type TimerFunction } from '../lib/index.ts'
+import { Multi, type MultiOptions, type TimerFunction } from 'sockmux'
 
 export class CountedMulti extends Multi {
   socketFunctionCalls = 0

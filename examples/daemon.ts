@@ -3,7 +3,7 @@
  * loop, or one that was written by hand. GET /stop lets it end, since no signal is heard in a loop of C.
  */
 import { parseArgs } from 'node:util'
-import { Multi } from '../lib/index.ts'
+import { Multi } from 'sockmux'
 import { isMain } from './demonstration.ts'
 import { startGateway } from './gateway.ts'
 import { plugIntoGlib } from './glib.ts'

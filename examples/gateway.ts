@@ -3,8 +3,8 @@
  * receives faster than the next one takes it. No promises, so it runs in every loop. Copy `startGateway`.
  */
 
-import type { HttpRequest, ResponseHead, TransferError } from '../lib/index.ts'
-import { HttpServer, type Multi, PAUSE, Transfer } from '../lib/index.ts' // in your program: from 'sockmux'
+import type { HttpRequest, ResponseHead, TransferError } from 'sockmux'
+import { HttpServer, type Multi, PAUSE, Transfer } from 'sockmux' // in your program: from 'sockmux'
 
 /** Bytes that wait for a client before the origin has to. */
 const WAITING_BYTES_MAX = 256 * 1024

@@ -4,7 +4,7 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachToNodeLoop, HttpServer, Multi, serveHandover, takeOver } from '../lib/index.ts' // from 'sockmux'
+import { attachToNodeLoop, HttpServer, Multi, serveHandover, takeOver } from 'sockmux' // from 'sockmux'
 
 const [port = '8080', path = join(tmpdir(), 'sockmux-example.sock')] = process.argv.slice(2)
 

@@ -1,6 +1,6 @@
 /** An HTTP server in Node's own loop: `node dist/examples/hello-server.js [PORT]`. Ctrl-C lets answers end. */
 // In your program: from 'sockmux'.
-import { attachToNodeLoop, HttpServer, Multi, prepareResponse } from '../lib/index.ts'
+import { attachToNodeLoop, HttpServer, Multi, prepareResponse } from 'sockmux'
 
 const multi = new Multi()
 const loop = attachToNodeLoop(multi)

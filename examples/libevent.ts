@@ -3,7 +3,7 @@
  * ready goes to `socketAction`. The C library is called through koffi; in C it would be the same lines.
  */
 import koffi from 'koffi'
-import { Interest, type Multi, Readiness, SOCKET_TIMEOUT } from '../lib/index.ts' // in your program: from 'sockmux'
+import { Interest, type Multi, Readiness, SOCKET_TIMEOUT } from 'sockmux' // in your program: from 'sockmux'
 import { demonstrate, isMain } from './demonstration.ts'
 import { loadLibrary, type Pointer } from './library.ts'
 import type { Loop } from './loop.ts'

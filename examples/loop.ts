@@ -1,5 +1,5 @@
 /** What every example makes of a Multi: it is plugged into a loop that somebody else wrote. */
-import type { Multi } from '../lib/index.ts'
+import type { Multi } from 'sockmux'
 
 export interface Loop {
   /** As in 'libevent 2.1.12-stable (epoll)'. */

@@ -1,7 +1,7 @@
 /** The module of examples/managed-server.ts: all of this runs in the thread of the server. */
 import { threadId } from 'node:worker_threads'
 // In your program: from 'sockmux'.
-import type { HttpRequest, HttpResponse, Server } from '../lib/index.ts'
+import type { HttpRequest, HttpResponse, Server } from 'sockmux'
 
 let greeting = ''
 

@@ -3,7 +3,7 @@
  * serves, Ctrl-C lets answers end; /crash shows what becomes of a thread that ends.
  */
 // In your program: from 'sockmux'.
-import { ManagedServer } from '../lib/index.ts'
+import { ManagedServer } from 'sockmux'
 
 const server = await ManagedServer.start({
   module: new URL('./managed-greeter.js', import.meta.url),

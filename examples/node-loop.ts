@@ -3,7 +3,7 @@
  * is one call: a descriptor cannot be watched from JavaScript, so the library does it, with one handle for all of them.
  */
 import { performance } from 'node:perf_hooks'
-import { attachToNodeLoop, type Multi } from '../lib/index.ts' // in your program: from 'sockmux'
+import { attachToNodeLoop, type Multi } from 'sockmux' // in your program: from 'sockmux'
 import { demonstrate, isMain } from './demonstration.ts'
 import type { Loop } from './loop.ts'
 

@@ -2,7 +2,7 @@
  * A Multi in a loop written by hand: a Poller, one deadline, nothing else. Copy `plugIntoPollLoop`; the library's own
  * runPollLoop is this loop with batches and a wakeup.
  */
-import { Interest, type Multi, Poller, type PollerBackend, SOCKET_TIMEOUT } from '../lib/index.ts' // from 'sockmux'
+import { Interest, type Multi, Poller, type PollerBackend, SOCKET_TIMEOUT } from 'sockmux' // from 'sockmux'
 import { demonstrate, isMain } from './demonstration.ts'
 import type { Loop } from './loop.ts'
 

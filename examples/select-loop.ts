@@ -3,7 +3,7 @@
  * asked what to wait for, and how long. Copy `plugIntoSelectLoop`; descriptors of your own stand beside those of the
  * Multi.
  */
-import { kernel, type Multi, POLL_STRIDE, SOCKET_TIMEOUT } from '../lib/index.ts' // in your program: from 'sockmux'
+import { kernel, type Multi, POLL_STRIDE, SOCKET_TIMEOUT } from 'sockmux' // in your program: from 'sockmux'
 import { demonstrate, isMain } from './demonstration.ts'
 import type { Loop } from './loop.ts'
 

@@ -2,7 +2,7 @@
  * One HTTP server in several threads: `node dist/examples/server-group.js [PORT] [WORKERS] [SHARE]`. SIGHUP starts
  * every thread anew, with the program as it is then, while nobody is refused. Ctrl-C lets answers end.
  */
-import { ServerGroup, type ShareMode } from '../lib/index.ts' // in your program: from 'sockmux'
+import { ServerGroup, type ShareMode } from 'sockmux' // in your program: from 'sockmux'
 
 const [port = '8080', workers = '2', share = 'reuseport'] = process.argv.slice(2)
 

@@ -1,5 +1,5 @@
 /** The program of `thread-pool.ts`, one connection per thread: reads a line and answers it, without a callback. */
-import { type Connection, isClosing, readSync, writeSync } from '../lib/index.ts' // in your program: from 'sockmux'
+import { type Connection, isClosing, readSync, writeSync } from 'sockmux' // in your program: from 'sockmux'
 
 const IDLE_MS = 60_000
 

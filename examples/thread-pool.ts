@@ -2,7 +2,7 @@
  * A thread per connection, as many as are needed and no more than that: `node dist/examples/thread-pool.js [PORT]
  * [MIN] [MAX]`, and then `nc 127.0.0.1 PORT`. When all are busy, peers wait. Ctrl-C lets everybody finish.
  */
-import { ServerGroup } from '../lib/index.ts' // in your program: from 'sockmux'
+import { ServerGroup } from 'sockmux' // in your program: from 'sockmux'
 
 const [port = '8080', min = '1', max = '4'] = process.argv.slice(2)
 

@@ -5,6 +5,9 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 #include "environment.h"
@@ -15,6 +18,22 @@ namespace sockmux {
 inline constexpr int kSendFlags = MSG_NOSIGNAL;
 #else
 inline constexpr int kSendFlags = 0;  // SO_NOSIGPIPE is set on every socket instead
+#endif
+
+// Not through glibc's wrappers, which are points of cancellation: with a second thread, as every
+// Node process has, they put two atomic exchanges around each call.
+#if defined(__linux__) && defined(SYS_recvfrom) && defined(SYS_sendto)
+inline ssize_t Receive(int fd, Span span, int flags) {
+  return syscall(SYS_recvfrom, fd, span.bytes, span.length, flags, nullptr, nullptr);
+}
+inline ssize_t SendOut(int fd, Span span) {
+  return syscall(SYS_sendto, fd, span.bytes, span.length, kSendFlags, nullptr, 0);
+}
+#else
+inline ssize_t Receive(int fd, Span span, int flags) {
+  return recv(fd, span.bytes, span.length, flags);
+}
+inline ssize_t SendOut(int fd, Span span) { return send(fd, span.bytes, span.length, kSendFlags); }
 #endif
 
 template <class Operation>
@@ -28,15 +47,13 @@ inline int32_t Retry(Environment& state, SystemCall kind, Operation operation) {
 }
 
 inline int32_t RecvBytes(Environment& state, int fd, Span span) {
-  return Retry(state, SystemCall::kRecv, [=] { return recv(fd, span.bytes, span.length, 0); });
+  return Retry(state, SystemCall::kRecv, [=] { return Receive(fd, span, 0); });
 }
 inline int32_t PeekBytes(Environment& state, int fd, Span span) {
-  return Retry(state, SystemCall::kRecv,
-               [=] { return recv(fd, span.bytes, span.length, MSG_PEEK); });
+  return Retry(state, SystemCall::kRecv, [=] { return Receive(fd, span, MSG_PEEK); });
 }
 inline int32_t SendBytesOf(Environment& state, int fd, Span span) {
-  return Retry(state, SystemCall::kSend,
-               [=] { return send(fd, span.bytes, span.length, kSendFlags); });
+  return Retry(state, SystemCall::kSend, [=] { return SendOut(fd, span); });
 }
 inline int32_t ReadBytes(Environment& state, int fd, Span span) {
   return Retry(state, SystemCall::kRead, [=] { return read(fd, span.bytes, span.length); });

@@ -1,5 +1,6 @@
 /**
- * Builds what is missing or older than its sources: the addon in build/Release with node-gyp, then dist/ with tsc.
+ * Builds what is missing or older than its sources: the addon in build/Release with node-gyp, dist/ with tsc, and
+ * dist/bundle/ with rolldown: the library as users load it, in a few files instead of hundreds.
  * Plain JavaScript, because it has to run before anything was compiled.
  * Options: --quiet, --clean (remove what was built, and build nothing).
  */
@@ -11,6 +12,9 @@ import { fileURLToPath } from 'node:url'
 
 const NATIVE_BUILD_MS_MAX = 600_000
 const COMPILE_MS_MAX = 300_000
+/** What is loaded by its name: the library, the command, and what threads run. */
+const ENTRIES = ['index', 'cli/sockmux', 'cli/serve-worker', 'threads/worker-boot']
+const OLDEST_NODE = 'node20'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const release = join(root, 'build', 'Release')
@@ -24,6 +28,7 @@ if (options.has('--clean')) {
 } else {
   buildNative()
   compile()
+  await bundle()
 }
 
 function buildNative() {
@@ -66,10 +71,36 @@ function compile() {
   run(require.resolve('typescript/bin/tsc'), ['--project', project], COMPILE_MS_MAX)
 }
 
+/**
+ * Modules in one scope let V8 fold the constants of one into the functions of another, which saves some per cent of
+ * every request, and half of the time that a process takes to begin.
+ */
+async function bundle() {
+  const lib = join(root, 'lib')
+  const folder = join(dist, 'bundle')
+  const sources = readdirSync(lib, { recursive: true }).map((name) => join(lib, name))
+  const newest = Math.max(...[...sources, fileURLToPath(import.meta.url)].map((path) => statSync(path).mtimeMs))
+  const index = join(folder, 'index.js')
+  if (existsSync(index) && statSync(index).mtimeMs > newest) return
+  say('bundling to dist/bundle')
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const { rolldown } = await import('rolldown')
+  const build = await rolldown({
+    input: Object.fromEntries(ENTRIES.map((name) => [name.split('/').at(-1), join(lib, `${name}.ts`)])),
+    external: [/^node:/, ...Object.keys(dependencies).map((name) => new RegExp(`^${name}(?:/|$)`))],
+    platform: 'node',
+    transform: { target: OLDEST_NODE },
+  })
+  rmSync(folder, { recursive: true, force: true })
+  await build.write({ dir: folder, format: 'esm', sourcemap: true, chunkFileNames: '[name]-[hash].js' })
+  await build.close()
+}
+
 /** What was compiled from a source that is gone would otherwise stay, and be packed. */
 function removeOrphans() {
   if (!existsSync(dist)) return
   for (const name of readdirSync(dist, { recursive: true })) {
+    if (name.startsWith('bundle')) continue
     const source = /^(.*?)\.(?:d\.ts|js|js\.map)$/.exec(name)?.[1]
     if (source !== undefined && !existsSync(join(root, `${source}.ts`))) rmSync(join(dist, name))
   }

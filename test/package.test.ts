@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { copyPrebuilds, packageRoot, prebuildName } from '../scripts/prebuild.ts'
+import { folderOf } from './support/installed-package.ts'
 
 // biome-ignore format: a table
 const PUBLIC_NAMES = [
@@ -90,7 +91,7 @@ function run(command: string, parameters: readonly string[], directory: string):
 /** What `npm pack` would take on the publishing machine, this platform's binary included, away from the checkout. */
 function pack(): string {
   const contents = join(stage, 'contents')
-  const names = ['package.json', 'README.md', 'LICENSE', ...manifest.files]
+  const names = ['package.json', 'README.md', 'LICENSE', ...manifest.files.map(folderOf)]
   for (const name of names) {
     if (name === 'prebuilds' || !existsSync(join(root, name))) continue
     mkdirSync(dirname(join(contents, name)), { recursive: true })
@@ -136,7 +137,7 @@ describe('the package', () => {
     const expected = [
       `prebuilds/${prebuildName()}/sockmux.node`,
       'binding.gyp',
-      'dist/lib/index.js',
+      'dist/bundle/index.js',
       'dist/lib/index.d.ts',
       'README.md',
       'LICENSE',
@@ -158,7 +159,9 @@ describe('the package', () => {
       'prebuilds',
     ]
     expect(readdirSync(installed).filter((name) => !known.includes(name))).toEqual([])
-    expect(readdirSync(join(installed, 'dist'))).toEqual(['lib'])
+    expect(readdirSync(join(installed, 'dist'))).toEqual(['bundle', 'lib'])
+    const types = readdirSync(join(installed, 'dist', 'lib'), { recursive: true, withFileTypes: true })
+    expect(types.filter((entry) => entry.isFile() && !entry.name.endsWith('.d.ts'))).toEqual([])
   })
 
   it('is imported by name from an empty folder', () => {

@@ -1,5 +1,5 @@
 /** A Listener whose Connections echo what comes, in a loop of its own: `node echo-sockmux.js own|node`. */
-import { attachToNodeLoop, Listener, Multi } from '../../lib/index.ts'
+import { attachToNodeLoop, Listener, Multi } from 'sockmux'
 import { serveUntilOrphaned } from '../serving.ts'
 
 const multi = new Multi()

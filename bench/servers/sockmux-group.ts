@@ -1,5 +1,5 @@
 /** Our ServerGroup: `node sockmux-group.js THREADS` says hello to everything. */
-import { ServerGroup } from '../../lib/index.ts'
+import { ServerGroup } from 'sockmux'
 
 const group = await ServerGroup.start({
   module: new URL('./hello.js', import.meta.url),

@@ -3,7 +3,7 @@
  * the files of a folder.
  */
 import { join } from 'node:path'
-import { attachToNodeLoop, fileResponse, HttpServer, Multi, prepareResponse } from '../../lib/index.ts'
+import { attachToNodeLoop, fileResponse, HttpServer, Multi, prepareResponse } from 'sockmux'
 import { serveUntilOrphaned } from '../serving.ts'
 
 const [loop, folder = ''] = process.argv.slice(2)

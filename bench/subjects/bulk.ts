@@ -3,7 +3,7 @@
  * the transfer says it took, processor time, and how the memory of the process stood while the bytes went by.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { Multi, runPollLoop, Transfer, type TransferOptions } from '../../lib/index.ts'
+import { Multi, runPollLoop, Transfer, type TransferOptions } from 'sockmux'
 
 /** Between two looks at the memory. */
 const SAMPLE_BYTES = 64 << 20

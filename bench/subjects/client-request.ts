@@ -1,5 +1,5 @@
 /** `request`, a promise for each response, in Node's loop. */
-import { attachToNodeLoop, Multi, request } from '../../lib/index.ts'
+import { attachToNodeLoop, Multi, request } from 'sockmux'
 import type { Client, ClientShape } from '../client-shape.ts'
 import { keepGoing } from '../lanes.ts'
 

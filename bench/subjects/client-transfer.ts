@@ -1,5 +1,5 @@
 /** Transfers on a Multi in a loop of their own, each used again and again, as libcurl's handles are. */
-import { Multi, runPollLoop, Transfer } from '../../lib/index.ts'
+import { Multi, runPollLoop, Transfer } from 'sockmux'
 import type { Client, ClientShape } from '../client-shape.ts'
 
 export function open({ url, parallel, connections, fresh }: ClientShape): Client {

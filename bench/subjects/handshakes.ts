@@ -2,7 +2,7 @@
  * Many TLS connections in a process of its own: `node handshakes.js URL CA total parallel cache` makes `total` GETs,
  * `parallel` at a time, each on a connection of its own, and prints one line of JSON, as the C peer does.
  */
-import { Multi, runPollLoop, Transfer } from '../../lib/index.ts'
+import { Multi, runPollLoop, Transfer } from 'sockmux'
 
 const [url = '', caFile = '', totalText = '0', parallelText = '0', cache = '1'] = process.argv.slice(2)
 const total = Number(totalText)

@@ -34,8 +34,8 @@ export interface ThreadTiming {
 
 /** A thread that was told to end is given so long, and is terminated then. */
 const ENDING_MS = 5_000
-/** Compiled; from the sources, which a worker of Node cannot run, the compiled one beside them. */
-const ENTRY = import.meta.url.endsWith('.ts') ? '../../dist/lib/threads/worker-boot.js' : './worker-boot.js'
+/** As built; from the sources, which a worker of Node cannot run, what was built of them. */
+const ENTRY = import.meta.url.endsWith('.ts') ? '../../dist/bundle/worker-boot.js' : './worker-boot.js'
 
 export class ServerThread {
   readonly threadId: number

@@ -46,7 +46,7 @@ function readManifest(directory: string): Manifest {
 
 function pack(root: string, stage: string): string {
   const contents = join(stage, 'contents')
-  for (const name of ['package.json', 'README.md', 'LICENSE', ...readManifest(root).files]) {
+  for (const name of ['package.json', 'README.md', 'LICENSE', ...readManifest(root).files.map(folderOf)]) {
     if (name === 'prebuilds' || !existsSync(join(root, name))) continue
     mkdirSync(dirname(join(contents, name)), { recursive: true })
     cpSync(join(root, name), join(contents, name), { recursive: true })
@@ -54,6 +54,11 @@ function pack(root: string, stage: string): string {
   copyPrebuilds(root, contents)
   run('npm', ['pack', '--ignore-scripts', '--offline', '--pack-destination', stage], contents)
   return join(stage, readdirSync(stage).find((name) => name.endsWith('.tgz')) as string)
+}
+
+/** What a pattern of package.json looks into. */
+export function folderOf(pattern: string): string {
+  return pattern.split('/*', 1)[0] as string
 }
 
 function run(command: string, parameters: readonly string[], directory: string): void {

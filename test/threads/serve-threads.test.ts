@@ -19,7 +19,7 @@ afterAll(() => {
 describe('sockmux serve --threads', () => {
   it('serves and logs in every thread, and lets answers end', async () => {
     writeFileSync(join(directory, 'index.html'), 'hello')
-    const command = [join(root, 'dist/lib/cli/sockmux.js'), 'serve', '--threads', '3', '--port', '0', directory]
+    const command = [join(root, 'dist/bundle/sockmux.js'), 'serve', '--threads', '3', '--port', '0', directory]
     const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] })
     running.push(child)
     let [log, said] = ['', '']

@@ -7,7 +7,7 @@ import { groupStage, portOf } from './group-stage.ts'
 import { type Client, moduleFile, until } from './support.ts'
 
 const stage = groupStage()
-const env = { ...process.env, SOCKMUX_INDEX: pathToFileURL(join(root, 'dist/lib/index.js')).href }
+const env = { ...process.env, SOCKMUX_INDEX: pathToFileURL(join(root, 'dist/bundle/index.js')).href }
 
 function startPool(options: Partial<ServerGroupOptions> = {}): Promise<ServerGroup> {
   return stage.start({

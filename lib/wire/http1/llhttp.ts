@@ -40,6 +40,10 @@ const FIELDS_MAX = 5000
 /** The first look at a head, and what is copied at a time after that. Most heads fit in the first. */
 const WINDOW_FIRST = 1024
 const WINDOW_MAX = 8192
+/** Above so many words one call is faster. */
+const WORDS_MAX = 64
+const WORD_BYTES = 4
+const NO_WORDS = new Int32Array(0)
 
 const PAUSED = 21
 const USER = 24
@@ -133,6 +137,7 @@ let shared: Exports | null = null
 /** Where windows are copied to, and the view through which. */
 let windowAddress = 0
 let view: Uint8Array = new Uint8Array(0)
+let viewWords: Int32Array = new Int32Array(0)
 
 function load(): Exports {
   if (shared === null) {
@@ -142,27 +147,45 @@ function load(): Exports {
   return shared
 }
 
-/** Memory that grew has a new ArrayBuffer, and the view on the old one has length 0. */
+/** Memory that grew has a new ArrayBuffer, and the views on the old one have length 0. */
 function currentView(exports: Exports): Uint8Array {
-  if (view.length === 0) view = new Uint8Array(exports.memory.buffer)
+  if (view.length === 0) {
+    view = new Uint8Array(exports.memory.buffer)
+    viewWords = new Int32Array(exports.memory.buffer)
+  }
   return view
 }
 
 /**
  * Bytes are mostly received into the same place again, and making a view takes longer than copying what it shows. So
- * the last view is kept, always as long as a window: copying bytes behind the end does no harm.
+ * the last views are kept, that of a window always as long as one: copying bytes behind the end does no harm.
  */
-let windowView: Uint8Array = new Uint8Array(0)
-let windowBytes: Uint8Array = windowView
-let windowStart = -1
+let lastBytes: Uint8Array = new Uint8Array(0)
+let lastWords: Int32Array = new Int32Array(0)
+let lastWindow: Uint8Array = lastBytes
+let lastStart = -1
 
-function firstWindow(bytes: Uint8Array, start: number): Uint8Array {
-  if (bytes !== windowBytes || start !== windowStart) {
-    windowView = bytes.subarray(start, start + WINDOW_FIRST)
-    windowBytes = bytes
-    windowStart = start
+/** A short head word by word, which is done before the call that copies longer ones has begun. */
+function copyWindow(exports: Exports, bytes: Uint8Array, start: number, end: number): void {
+  const memory = currentView(exports)
+  if (bytes !== lastBytes) {
+    const isAligned = bytes.byteOffset % WORD_BYTES === 0
+    lastBytes = bytes
+    lastWords = isAligned ? new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2) : NO_WORDS
+    lastStart = -1
   }
-  return windowView
+  const first = start >> 2
+  const count = (end - start + WORD_BYTES - 1) >> 2
+  if (count <= WORDS_MAX && start % WORD_BYTES === 0 && first + count <= lastWords.length) {
+    const address = windowAddress >> 2
+    for (let index = 0; index < count; index++) viewWords[address + index] = lastWords[first + index] as number
+    return
+  }
+  if (start !== lastStart) {
+    lastWindow = bytes.subarray(start, start + WINDOW_FIRST)
+    lastStart = start
+  }
+  memory.set(lastWindow, windowAddress)
 }
 
 const TRAILER_PREFACE = Buffer.from('HTTP/1.1 200 OK\r\n', 'latin1')
@@ -215,9 +238,9 @@ export class HeadParser {
     let at = start
     let windowEnd = start + WINDOW_FIRST
     while (at < end) {
-      const window = at === start ? firstWindow(bytes, at) : bytes.subarray(at, windowEnd)
-      currentView(exports).set(window, windowAddress)
       if (windowEnd > end) windowEnd = end
+      if (at === start) copyWindow(exports, bytes, at, windowEnd)
+      else currentView(exports).set(bytes.subarray(at, windowEnd), windowAddress)
       addressToOffset = at - start - windowAddress
       const errno = exports.llhttp_execute(this.parser, windowAddress, windowEnd - at)
       if (errno !== 0) return this.stop(errno)

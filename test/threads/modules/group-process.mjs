@@ -1,7 +1,7 @@
 // One generation of a group that is handed over from process to process: the path of the handover socket, the port for
 // the first one, how threads share it, and how many they are. Tells what happens in lines of JSON.
 import { fileURLToPath } from 'node:url'
-import { ServerGroup, serveHandover, takeOver } from '../../../dist/lib/index.js'
+import { ServerGroup, serveHandover, takeOver } from '../../../dist/bundle/index.js'
 
 const [path, port, share, workers] = process.argv.slice(2)
 const tell = (what) => process.stdout.write(`${JSON.stringify(what)}\n`)

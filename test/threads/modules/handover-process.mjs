@@ -12,7 +12,7 @@ import {
   SOCKET_TIMEOUT,
   serveHandover,
   takeOver,
-} from '../../../dist/lib/index.js'
+} from '../../../dist/bundle/index.js'
 
 const [path, where, name, loop, fault] = process.argv.slice(2)
 const STEP_MS = 5

@@ -1,6 +1,6 @@
 // A thread that claims every listening socket or ticket it is posted, and answers whoever comes.
 import { parentPort } from 'node:worker_threads'
-import { attachToNodeLoop, Listener, Multi, Server } from '../../../dist/lib/index.js'
+import { attachToNodeLoop, Listener, Multi, Server } from '../../../dist/bundle/index.js'
 
 const multi = new Multi()
 attachToNodeLoop(multi)
