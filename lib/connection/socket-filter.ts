@@ -6,6 +6,7 @@
 import type { SystemError } from '../base/errors.ts'
 import { Facility, type Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
+import type { SendBatch } from '../multi/send-batch.ts'
 import type { Kernel, RegisteredBuffer, SocketAddress } from '../sys/kernel.ts'
 import { type Filter, FilterStatus } from './filter.ts'
 
@@ -40,6 +41,8 @@ export class SocketFilter implements Filter {
   /** A socket has no bytes that readiness does not announce. */
   readonly hasPending: boolean = false
   readonly generation: number
+  /** While a send is put off: it goes before everything that follows. */
+  batch: SendBatch | null = null
   #fd: number
   readonly #kernel: Kernel
   readonly #engine: SocketEngine
@@ -90,23 +93,28 @@ export class SocketFilter implements Filter {
   }
 
   send(bufferId: number, offset: number, length: number): number {
+    this.batch?.flush()
     return this.#kernel.send(this.#fd, bufferId, offset, length)
   }
 
   sendBytes(bytes: Uint8Array, offset: number, length: number): number {
+    this.batch?.flush()
     return this.#kernel.sendBytes(this.#fd, bytes, offset, length)
   }
 
   sendPieces(pieces: readonly Uint8Array[], first: number, sent: number): number {
+    this.batch?.flush()
     return this.#kernel.sendPieces(this.#fd, pieces, first, sent)
   }
 
   /** A part of a regular file, which never passes through JavaScript. */
   sendFile(fileFd: number, position: number, length: number): number {
+    this.batch?.flush()
     return this.#kernel.sendfile(this.#fd, fileFd, position, length)
   }
 
   shutdownWrite(): number {
+    this.batch?.flush()
     return this.#kernel.shutdownWrite(this.#fd)
   }
 
@@ -118,6 +126,7 @@ export class SocketFilter implements Filter {
   close(): void {
     const fd = this.#fd
     if (fd < 0) return
+    this.batch?.flush()
     // Forgotten before it is closed: the number may belong to somebody else as soon as closeFd returns.
     this.#fd = -1
     this.#engine.closeFd(fd, this.generation)
@@ -125,6 +134,7 @@ export class SocketFilter implements Filter {
 
   /** Lets the descriptor go without closing it, for another owner. The machine that watches it must retire. */
   release(): number {
+    this.batch?.flush()
     const fd = this.#fd
     this.#fd = -1
     return fd

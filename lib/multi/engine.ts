@@ -18,6 +18,7 @@ import { GUESSED, type Machine, MachineKind, REPORTED } from './machine.ts'
 import { Outside, type OutsideFunctions, type SocketFunction } from './outside.ts'
 import { NOW, timeLeft } from './outward-timer.ts'
 import { TicketSource } from './pending-queue.ts'
+import { SendBatch } from './send-batch.ts'
 import type { Subject } from './subject.ts'
 import { Task } from './task.ts'
 import { TransferBook } from './transfer-book.ts'
@@ -71,6 +72,7 @@ export class Engine implements Host {
   #inside: string | null = null
   #resolver: Resolver | null = null
   #scratch: RegisteredBuffer | null = null
+  #sends: SendBatch | null = null
   #keepingAlive = 0
 
   constructor(options: EngineOptions) {
@@ -109,6 +111,11 @@ export class Engine implements Host {
   get scratch(): RegisteredBuffer {
     this.#scratch ??= this.kernel.allocate(SCRATCH_BYTES)
     return this.#scratch
+  }
+
+  get sends(): SendBatch {
+    this.#sends ??= new SendBatch(this.kernel)
+    return this.#sends
   }
 
   facility<T>(facility: Facility<T>): T {
@@ -191,6 +198,7 @@ export class Engine implements Host {
       // Once more after each that was told something last: it may have asked for something itself.
       for (let round = 0, mayHaveAsked = true; mayHaveAsked && round < TELLING_ROUNDS; round++) {
         this.#applyDeferred()
+        this.#sends?.flush()
         this.#interest.flush()
         this.#dieOfFailure()
         const caught = this.#dispatchNotifications()
@@ -236,6 +244,7 @@ export class Engine implements Host {
       this.#expire()
       if (this.#dirtyCount === 0) return
       this.#runPass()
+      this.#sends?.flush()
       this.#applyDeferred()
       if (this.outside.failure !== null) return
     }
@@ -282,6 +291,7 @@ export class Engine implements Host {
     this.outside.tellTimer(Number.POSITIVE_INFINITY, this.now)
     this.#resolver?.close()
     if (this.#scratch !== null) this.kernel.release(this.#scratch.id)
+    this.#sends?.close()
     this.#deferred = []
     this.#inside = null
     this.outside.tellActivity(false)

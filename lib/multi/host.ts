@@ -10,6 +10,7 @@ import type { Resolver } from '../sys/resolver.ts'
 import type { TlsProvider } from '../sys/tls.ts'
 import type { Machine } from './machine.ts'
 import type { TicketSource } from './pending-queue.ts'
+import type { SendBatch } from './send-batch.ts'
 import type { Task } from './task.ts'
 
 /**
@@ -60,6 +61,8 @@ export interface Host {
   readonly now: number
   /** Borrowed memory for the machine that is running; its contents mean nothing to the next. */
   readonly scratch: RegisteredBuffer
+  /** What leaves together; flushed at the end of each pass. */
+  readonly sends: SendBatch
   /** The Multi was closed: nobody is told anything any more. */
   readonly closed: boolean
   /** A call of the Multi is on the stack, so this is a callback. */

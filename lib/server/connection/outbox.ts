@@ -4,11 +4,9 @@
  * What the kernel did not take waits in a queue. Whoever composes must `flush` before the run ends; when another
  * connection composes meanwhile, what is composed moves to the queue of its owner.
  */
-import { Facility } from '../../multi/host.ts'
-import type { RegisteredBuffer } from '../../sys/kernel.ts'
+import { COMPOSED_BYTES_MAX, type Composer, type PutOff, type SendBatch } from '../../multi/send-batch.ts'
 import type { ConnectionMachine } from './connection-machine.ts'
 
-const OUTPUT_BYTES = 64 * 1024
 /** A piece up to this size is copied: a gathered send costs about as much as the copy. */
 const COPIED_BYTES_MAX = 16 * 1024
 /** Offsets into a piece are 32-bit integers below us. */
@@ -22,33 +20,11 @@ const SHORT_TEXT = 16
 
 const latin1Write = Buffer.prototype.latin1Write
 
-/** The memory, and whose pieces are in it. */
-class Composition {
-  readonly buffer: RegisteredBuffer
-  readonly #release: () => void
-  owner: Outbox | null = null
-
-  constructor(buffer: RegisteredBuffer, release: () => void) {
-    this.buffer = buffer
-    this.#release = release
-  }
-
-  close(): void {
-    this.#release()
-  }
-}
-
-const compositions: Facility<Composition> = new Facility(
-  ({ kernel }) => {
-    const buffer = kernel.allocate(OUTPUT_BYTES)
-    return new Composition(buffer, () => kernel.release(buffer.id))
-  },
-  (composition) => composition.close(),
-)
-
-export class Outbox {
+export class Outbox implements Composer, PutOff {
   readonly #machine: ConnectionMachine
-  readonly #composition: Composition
+  readonly #batch: SendBatch
+  /** Where in the shared memory our bytes begin. */
+  #start = 0
   /** Bytes of ours in the shared memory; 0 while anything is in the queue. */
   #composed = 0
   #queue: Uint8Array[] | null = null
@@ -57,15 +33,22 @@ export class Outbox {
   #firstSent = 0
   /** Bytes in the queue. */
   #queued = 0
+  /** -errno of a send that was put off. */
+  #failure = 0
 
   constructor(machine: ConnectionMachine) {
     this.#machine = machine
-    this.#composition = machine.host.facility(compositions)
+    this.#batch = machine.host.sends
   }
 
-  /** Bytes that the kernel has not taken. */
+  /** Bytes that the kernel has not taken, as far as we know: not those that are put off. */
   get pending(): number {
     return this.#composed + this.#queued
+  }
+
+  /** Nothing waits, and nothing is put off. */
+  get isEmpty(): boolean {
+    return this.pending === 0 && this.#machine.stream.socket.batch === null
   }
 
   /** Some of them are where the program gave them. */
@@ -78,23 +61,25 @@ export class Outbox {
    * before them.
    */
   compose(length: number): Uint8Array | null {
+    this.settle()
     if (this.#queued > 0) return null
-    const composition = this.#composition
-    if (composition.owner !== this) {
-      composition.owner?.spill()
-      composition.owner = this
+    const batch = this.#batch
+    if (batch.composer !== this) {
+      batch.composer?.spill()
+      batch.composer = this
+      this.#start = batch.end
     }
-    if (this.#composed + length > OUTPUT_BYTES) return null
-    return composition.buffer.bytes
+    if (this.#start + this.#composed + length > COMPOSED_BYTES_MAX && !this.#makeRoom(length)) return null
+    return batch.memory.bytes
   }
 
   /** Where in the memory the next byte goes. */
   get composedEnd(): number {
-    return this.#composed
+    return this.#start + this.#composed
   }
 
   composed(end: number): void {
-    this.#composed = end
+    this.#composed = end - this.#start
   }
 
   text(latin1: string): void {
@@ -104,10 +89,10 @@ export class Outbox {
       this.#push(Buffer.from(latin1, 'latin1'))
       return
     }
-    const at = this.#composed
+    const at = this.composedEnd
     if (length < SHORT_TEXT) for (let i = 0; i < length; i++) memory[at + i] = latin1.charCodeAt(i)
     else latin1Write.call(memory, latin1, at, length)
-    this.#composed = at + length
+    this.#composed += length
   }
 
   /** `bytes` is how many it has in UTF-8. */
@@ -118,11 +103,12 @@ export class Outbox {
 
   /** Large ones are kept by reference: they must not change until they are sent. */
   bytes(bytes: Uint8Array): void {
+    this.settle()
     const { length } = bytes
     if (length <= COPIED_BYTES_MAX) {
       const memory = this.compose(length)
       if (memory !== null) {
-        memory.set(bytes, this.#composed)
+        memory.set(bytes, this.composedEnd)
         this.#composed += length
         return
       }
@@ -130,44 +116,90 @@ export class Outbox {
     this.#push(bytes)
   }
 
-  /** 0: all is gone. -EAGAIN: the rest waits for WRITABLE, or for the next run. Else -errno. */
-  flush(): number {
+  /**
+   * 0: all is gone. -EAGAIN: the rest waits for WRITABLE, or for the next run. Else -errno. `mayPutOff`: nothing depends
+   * on when exactly it goes; should it not go as a whole, the machine runs again.
+   */
+  flush(mayPutOff = false): number {
+    this.settle()
+    if (this.#failure !== 0) return this.#failure
     if (this.#composed > 0) {
+      if (mayPutOff && this.#machine.stream.isPlain) return this.#putOff()
       const result = this.#flushComposed()
       if (result < 0) return result
     }
     return this.#queued > 0 ? this.#flushQueue() : 0
   }
 
+  /** What was put off goes now. */
+  settle(): void {
+    this.#machine.stream.socket.batch?.flush()
+  }
+
+  departed(result: number, bytes: Uint8Array, start: number, end: number): void {
+    const machine = this.#machine
+    machine.stream.socket.batch = null
+    if (result === end - start) return
+    const taken = Math.max(result, 0)
+    machine.bytesWritten -= end - start - taken
+    if (result < 0 && result !== -machine.host.kernel.errno.EAGAIN) this.#failure = result
+    this.#push(bytes.slice(start + taken, end))
+    machine.markDirty()
+  }
+
   /** Our pieces leave the shared memory for the queue. */
   spill(): void {
-    const { bytes } = this.#composition.buffer
-    const composed = this.#composed
-    this.#composed = 0
-    this.#composition.owner = null
-    if (composed > 0) this.#push(bytes.slice(0, composed))
+    const { bytes } = this.#batch.memory
+    const start = this.#start
+    const end = this.composedEnd
+    this.#yieldMemory()
+    if (end > start) this.#push(bytes.slice(start, end))
   }
 
   /** Forgets all: the connection is gone. */
   clear(): void {
     this.#composed = 0
-    if (this.#composition.owner === this) this.#composition.owner = null
+    if (this.#batch.composer === this) this.#batch.composer = null
     this.#forgetQueue()
     this.#queued = 0
   }
 
-  #flushComposed(): number {
-    const { buffer } = this.#composition
+  /** At the beginning of the memory, if it is enough. */
+  #makeRoom(length: number): boolean {
+    if (this.#composed + length > COMPOSED_BYTES_MAX) return false
+    this.#batch.flush()
+    this.#batch.memory.bytes.copyWithin(0, this.#start, this.composedEnd)
+    this.#start = 0
+    return true
+  }
+
+  #yieldMemory(): void {
+    this.#composed = 0
+    this.#batch.composer = null
+  }
+
+  #putOff(): number {
     const machine = this.#machine
-    const end = this.#composed
+    const { socket } = machine.stream
+    const length = this.#composed
+    machine.bytesWritten += length
+    this.#yieldMemory()
+    socket.batch = this.#batch
+    this.#batch.add(this, socket.fd, this.#start, length)
+    return 0
+  }
+
+  #flushComposed(): number {
+    const { memory } = this.#batch
+    const machine = this.#machine
+    const start = this.#start
+    const length = this.#composed
     const { stream } = machine
     // Layers in between know the bytes, not the kernel's number for them.
-    const isPlain = stream.top === stream.socket
-    const sent = isPlain ? stream.send(buffer.id, 0, end) : stream.sendBytes(buffer.bytes, 0, end)
-    this.#composed = 0
-    this.#composition.owner = null
+    const sent = stream.isPlain ? stream.send(memory.id, start, length) : stream.sendBytes(memory.bytes, start, length)
+    this.#yieldMemory()
     if (sent > 0) machine.bytesWritten += sent
-    if (sent < end) this.#push(buffer.bytes.slice(Math.max(sent, 0), end))
+    if (sent < length) this.#push(memory.bytes.slice(start + Math.max(sent, 0), start + length))
     return sent < 0 ? sent : 0
   }
 

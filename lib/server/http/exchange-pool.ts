@@ -19,6 +19,11 @@ export class ExchangePool {
     return this.#resting
   }
 
+  /** No connection gives its exchange up. */
+  get keepsAll(): boolean {
+    return this.#count <= KEPT_MAX
+  }
+
   isResting(exchange: Exchange): boolean {
     return exchange === this.#resting
   }
@@ -31,7 +36,7 @@ export class ExchangePool {
 
   /** Between two requests: what to go on with, which may be the shared one. */
   rest(exchange: Exchange): Exchange {
-    if (this.#count <= KEPT_MAX || this.#resting === null || exchange === this.#resting) return exchange
+    if (this.keepsAll || this.#resting === null || exchange === this.#resting) return exchange
     if (exchange.reply.state !== Answer.NONE || exchange.reply.outbox.pending > 0) return exchange
     this.#count--
     return this.#resting

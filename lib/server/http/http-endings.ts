@@ -59,7 +59,7 @@ export abstract class HttpEndings implements ExchangeDriver {
 
   /** Between two requests, and everything is sent. */
   get idle(): boolean {
-    return this.isOurs && this.phase === Phase.IDLE && this.exchange.reply.outbox.pending === 0
+    return this.isOurs && this.phase === Phase.IDLE && this.exchange.reply.outbox.isEmpty
   }
 
   get openEnded(): boolean {
@@ -112,6 +112,7 @@ export abstract class HttpEndings implements ExchangeDriver {
   close(reason: CloseReason): void {
     const { exchange } = this
     const { request, reply } = exchange
+    reply.outbox.settle()
     if (reply.state === Answer.SENDING || reply.outbox.pending === 0) {
       this.machine.finish(reason, true)
       return
@@ -229,7 +230,7 @@ export abstract class HttpEndings implements ExchangeDriver {
     const exchange = this.exchange
     const { reply } = exchange
     if (reply.outbox.pending > 0) {
-      const result = reply.outbox.flush()
+      const result = reply.outbox.flush(this.#mayPutOff(reply))
       const { bytesWritten } = this.machine
       if (bytesWritten !== this.#written) {
         this.#written = bytesWritten
@@ -243,6 +244,12 @@ export abstract class HttpEndings implements ExchangeDriver {
     this.#reports?.flush('completed', now)
     if (reply.upgrade !== null && reply.state === Answer.SENT) this.#handOver(reply.upgrade, now)
     else if (this.isClosing && reply.state !== Answer.SENDING) this.machine.finish(this.#reason, this.#lingers)
+  }
+
+  /** The answers are whole, and nothing is to happen once they are gone. */
+  #mayPutOff(reply: Exchange['reply']): boolean {
+    const isLast = this.isClosing || reply.state !== Answer.NONE || this.#reports !== null
+    return !isLast && this.book.exchanges.keepsAll
   }
 
   /** The last word of HTTP is with the system. */

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { Facilities } from '../../../lib/multi/facility.ts'
-import type { Facility, Host } from '../../../lib/multi/host.ts'
+import type { Host } from '../../../lib/multi/host.ts'
+import { SendBatch } from '../../../lib/multi/send-batch.ts'
 import type { ConnectionMachine } from '../../../lib/server/connection/connection-machine.ts'
 import { Outbox } from '../../../lib/server/connection/outbox.ts'
-import type { RegisteredBuffer } from '../../../lib/sys/kernel.ts'
+import { BATCH_STRIDE, type Kernel, type RegisteredBuffer } from '../../../lib/sys/kernel.ts'
 
 const EAGAIN = 11
 const EPIPE = 32
@@ -16,44 +16,59 @@ class Bench {
   answers: number[] = []
   dirty = 0
   released: number[] = []
-  readonly #facilities = new Facilities()
+  readonly machines: { readonly bytesWritten: number }[] = []
   readonly #buffers = new Map<number, Uint8Array>()
   readonly host: Host
   #lastId = 0
+  #lastFd = 0
 
   constructor() {
-    this.host = {
-      kernel: {
-        errno: { EAGAIN, EPIPE },
-        allocate: (length: number): RegisteredBuffer => {
-          const buffer = { id: ++this.#lastId, bytes: new Uint8Array(length) }
-          this.#buffers.set(buffer.id, buffer.bytes)
-          return buffer
-        },
-        release: (id: number) => this.released.push(id),
+    const kernel = {
+      errno: { EAGAIN, EPIPE },
+      allocate: (length: number): RegisteredBuffer => {
+        const buffer = { id: ++this.#lastId, bytes: new Uint8Array(length) }
+        this.#buffers.set(buffer.id, buffer.bytes)
+        return buffer
       },
-      facility: <T>(facility: Facility<T>): T => this.#facilities.get(facility, this.host),
-    } as unknown as Host
+      release: (id: number) => this.released.push(id),
+      sendBatch: (id: number, operations: Int32Array, count: number) => this.#takeBatch(id, operations, count),
+    }
+    this.host = { kernel, sends: new SendBatch(kernel as unknown as Kernel) } as unknown as Host
   }
 
-  open(): Outbox {
+  /** Layers over a socket take what suits them, a socket all that it has room for. */
+  open(isPlain = true): Outbox {
     const stream = {
-      send: (id: number, offset: number, length: number) =>
-        this.#take('send', (this.#buffers.get(id) as Uint8Array).subarray(offset, offset + length)),
+      isPlain,
+      socket: { fd: ++this.#lastFd, batch: null },
+      send: (id: number, offset: number, length: number) => this.#take('send', this.#bytesIn(id, offset, length)),
       sendPieces: (pieces: readonly Uint8Array[], first: number, sent: number) =>
         this.#take('pieces', Buffer.concat(pieces.slice(first)).subarray(sent)),
     }
     const share = (budget: number): number => budget
     const machine = { host: this.host, stream, bytesWritten: 0, share, markDirty: () => this.dirty++ }
+    this.machines.push(machine)
     return new Outbox(machine as unknown as ConnectionMachine)
   }
 
   close(): void {
-    this.#facilities.close()
+    this.host.sends.close()
   }
 
   get text(): string {
     return this.sent.toString('latin1')
+  }
+
+  #bytesIn(id: number, offset: number, length: number): Uint8Array {
+    return (this.#buffers.get(id) as Uint8Array).subarray(offset, offset + length)
+  }
+
+  #takeBatch(id: number, operations: Int32Array, count: number): number {
+    for (let at = 0; at < count * BATCH_STRIDE; at += BATCH_STRIDE) {
+      const [fd = -1, offset = 0, length = 0] = operations.subarray(at)
+      operations[at + 3] = this.#take(`batched ${fd}`, this.#bytesIn(id, offset, length))
+    }
+    return count
   }
 
   #take(call: string, bytes: Uint8Array): number {
@@ -108,7 +123,7 @@ describe('an outbox', () => {
     const expected = `head${body.toString('latin1')}middle${body.toString('latin1')}end`
     for (let cut = 1; cut < 80_013; cut += 3_301) {
       bench = new Bench()
-      const outbox = bench.open()
+      const outbox = bench.open(false)
       const fill = (): void => {
         outbox.text('head')
         outbox.bytes(body)
@@ -161,7 +176,7 @@ describe('an outbox', () => {
   })
 
   it('yields to others after so many sends', () => {
-    const outbox = bench.open()
+    const outbox = bench.open(false)
     outbox.bytes(Buffer.alloc(100_000))
     bench.answers = Array.from({ length: 100 }, () => 1000)
     expect(outbox.flush()).toBe(-EAGAIN)
@@ -184,5 +199,94 @@ describe('an outbox', () => {
     other.text('c')
     expect(other.flush()).toBe(0)
     expect(bench.text).toBe('c')
+  })
+})
+
+describe('sends that are put off', () => {
+  it('leave together, each with its own bytes', () => {
+    const [first, second] = [bench.open(), bench.open()]
+    first.text('one')
+    expect(first.flush(true)).toBe(0)
+    second.text('second')
+    expect(second.flush(true)).toBe(0)
+    expect([first.pending, first.isEmpty, bench.calls]).toEqual([0, false, []])
+    bench.host.sends.flush()
+    expect(bench.calls).toEqual(['batched 1 3', 'batched 2 6'])
+    expect(bench.text).toBe('onesecond')
+    expect([first.isEmpty, second.isEmpty, bench.dirty]).toEqual([true, true, 0])
+    expect(bench.machines.map(({ bytesWritten }) => bytesWritten)).toEqual([3, 6])
+  })
+
+  it('go before whatever the same connection says next', () => {
+    const large = Buffer.alloc(20_000, 'l')
+    const nexts: ((outbox: Outbox) => void)[] = [
+      (outbox) => outbox.text('next'),
+      (outbox) => outbox.bytes(large),
+      (outbox) => outbox.settle(),
+      (outbox) => void outbox.flush(),
+    ]
+    for (const next of nexts) {
+      bench = new Bench()
+      const outbox = bench.open()
+      outbox.text('first')
+      outbox.flush(true)
+      bench.answers = [2]
+      next(outbox)
+      expect(bench.calls[0]).toBe('batched 1 5')
+      expect(bench.dirty).toBe(1)
+      expect(outbox.flush()).toBe(0)
+      expect(bench.text.slice(0, 5)).toBe('first')
+      expect(bench.machines[0]?.bytesWritten).toBe(bench.text.length)
+    }
+  })
+
+  it('come back when the socket takes a part or nothing, and their machine runs again', () => {
+    for (const answer of [4, -EAGAIN]) {
+      bench = new Bench()
+      const [outbox, other] = [bench.open(), bench.open()]
+      outbox.text('0123456789')
+      outbox.flush(true)
+      other.text('other')
+      bench.answers = [answer]
+      bench.host.sends.flush()
+      const taken = Math.max(answer, 0)
+      expect([outbox.pending, bench.dirty, bench.machines[0]?.bytesWritten]).toEqual([10 - taken, 1, taken])
+      expect(outbox.flush()).toBe(0)
+      expect(other.flush()).toBe(0)
+      expect(bench.text).toBe('0123456789other')
+    }
+  })
+
+  it('say what broke at the next flush', () => {
+    const outbox = bench.open()
+    outbox.text('a')
+    expect(outbox.flush(true)).toBe(0)
+    bench.answers = [-EPIPE]
+    bench.host.sends.flush()
+    expect([outbox.flush(), bench.dirty]).toEqual([-EPIPE, 1])
+  })
+
+  it('make room for what does not fit beside them', () => {
+    const outboxes = Array.from({ length: 20 }, () => bench.open())
+    const pieces = outboxes.map((_, index) => String.fromCharCode(97 + index).repeat(9_000))
+    outboxes.forEach((outbox, index) => {
+      outbox.text((pieces[index] as string).slice(0, 5_000))
+      outbox.text((pieces[index] as string).slice(5_000))
+      expect(outbox.hasQueue).toBe(false)
+      expect(outbox.flush(true)).toBe(0)
+    })
+    bench.host.sends.flush()
+    expect(bench.text).toBe(pieces.join(''))
+  })
+
+  it('do not wait for more than a few others', () => {
+    for (let index = 0; index < 100; index++) {
+      const outbox = bench.open()
+      outbox.text('x')
+      outbox.flush(true)
+    }
+    expect(bench.calls.length).toBeGreaterThan(50)
+    bench.host.sends.flush()
+    expect(bench.text).toBe('x'.repeat(100))
   })
 })

@@ -240,7 +240,7 @@ export class ResponseSender implements SourceOwner {
     const { errno } = host.kernel
     const most = this.#machine.share(FILE_SENDS_PER_RUN)
     for (let sends = 0; sends < most; sends++) {
-      const flushed = this.#outbox.pending > 0 ? this.#outbox.flush() : 0
+      const flushed = this.#outbox.flush()
       if (flushed < 0) return this.#notSent(flushed, 'send')
       if (this.#remaining === 0) return this.#finish()
       const wanted = Math.min(this.#remaining, FILE_BYTES_PER_SEND)
