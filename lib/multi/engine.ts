@@ -184,6 +184,7 @@ export class Engine implements Host {
     this.refuseInside(name)
     this.#inside = name
     this.now = this.clock.now()
+    this.#sends?.begin(this.now)
   }
 
   refuseInside(name: string): void {

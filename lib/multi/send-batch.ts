@@ -7,8 +7,10 @@
 import { BATCH_STRIDE, type Kernel, type RegisteredBuffer } from '../sys/kernel.ts'
 
 export const COMPOSED_BYTES_MAX: number = 64 * 1024
-/** Sends put off at a time: most of what there is to save, while nobody waits for more than so many others. */
-const SENDS_MAX = 32
+/** Sends put off at a time; more would save nothing. */
+const SENDS_MAX = 64
+/** What comes between two of them takes no longer, or the first would wait for the others: then fewer are put off. */
+const QUICK_MS = 0.1
 
 export interface PutOff {
   /** The kernel took `result` of these bytes, or it is -errno. They are borrowed. Must call no callback. */
@@ -29,10 +31,24 @@ export class SendBatch {
   readonly #waiting: (PutOff | null)[] = new Array<null>(SENDS_MAX).fill(null)
   #count = 0
   #end = 0
+  #limit = 1
+  #begunAt = 0
+  #sinceBegin = 0
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     this.memory = kernel.allocate(COMPOSED_BYTES_MAX)
+  }
+
+  /** Another entry begins: how long the last one took says how many may wait for each other in this one. */
+  begin(now: number): void {
+    const sends = this.#sinceBegin
+    if (sends > 0) {
+      const isQuick = now - this.#begunAt <= sends * QUICK_MS
+      this.#limit = isQuick ? Math.min(this.#limit * 2, SENDS_MAX) : Math.max(this.#limit >> 1, 1)
+      this.#sinceBegin = 0
+    }
+    this.#begunAt = now
   }
 
   /** Before it lie bytes that are put off. */
@@ -48,7 +64,8 @@ export class SendBatch {
     this.#operations[at + 2] = length
     this.#waiting[this.#count++] = waiting
     this.#end = start + length
-    if (this.#count === SENDS_MAX) this.flush()
+    this.#sinceBegin++
+    if (this.#count >= this.#limit) this.flush()
   }
 
   flush(): void {

@@ -33,7 +33,15 @@ class Bench {
       release: (id: number) => this.released.push(id),
       sendBatch: (id: number, operations: Int32Array, count: number) => this.#takeBatch(id, operations, count),
     }
-    this.host = { kernel, sends: new SendBatch(kernel as unknown as Kernel) } as unknown as Host
+    const sends = new SendBatch(kernel as unknown as Kernel)
+    // Entries that took no time: by now many sends may wait for each other.
+    for (let entry = 0; entry < 10; entry++) {
+      sends.add({ departed: () => {} }, 0, 0, 0)
+      sends.flush()
+      sends.begin(0)
+    }
+    this.calls = []
+    this.host = { kernel, sends } as unknown as Host
   }
 
   /** Layers over a socket take what suits them, a socket all that it has room for. */
