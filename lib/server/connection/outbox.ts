@@ -117,8 +117,8 @@ export class Outbox implements Composer, PutOff {
   }
 
   /**
-   * 0: all is gone. -EAGAIN: the rest waits for WRITABLE, or for the next run. Else -errno. `mayPutOff`: nothing depends
-   * on when exactly it goes; should it not go as a whole, the machine runs again.
+   * 0: all is gone. -EAGAIN: the rest waits for WRITABLE, or for the next run. Else -errno. `mayPutOff` when nothing
+   * depends on the moment; should not all of it go then, the machine runs again.
    */
   flush(mayPutOff = false): number {
     this.settle()
