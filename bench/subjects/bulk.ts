@@ -8,7 +8,7 @@ import { Multi, runPollLoop, Transfer, type TransferOptions } from 'sockmux'
 /** Between two looks at the memory. */
 const SAMPLE_BYTES = 64 << 20
 const PIECE_BYTES = 256 << 10
-const WARMUP_BYTES = 32 << 20
+const WARMUP_BYTES = 256 << 20
 
 const [direction = 'down', url = '', caFile = '', file = ''] = process.argv.slice(2)
 const memory: number[] = [process.memoryUsage.rss()]
@@ -22,25 +22,33 @@ function count(bytes: number): void {
   memory.push(process.memoryUsage.rss())
 }
 
-// A process that has just begun compiles what it runs; curl was compiled before. So a small transfer goes first.
+const fd = openSync(file, 'r')
+const { size } = fstatSync(fd)
+const piece = new Uint8Array(PIECE_BYTES)
+
+/** `length` bytes of the file, there or back. */
+function move(length: number): TransferOptions {
+  const common = { url, caFile, onData: (chunk: Uint8Array) => count(chunk.length) }
+  if (direction === 'down') return { ...common, ...(length < size && { range: `0-${length - 1}` }) }
+  let at = 0
+  const body = (bytesMax: number): Uint8Array => {
+    const bytes = readSync(fd, piece, 0, Math.min(bytesMax, piece.length), at)
+    at += bytes
+    count(bytes)
+    return piece.subarray(0, bytes)
+  }
+  return { ...common, method: 'PUT', bodyLength: length, body }
+}
+
+// A process that has just begun compiles what it runs; curl was compiled before. So a part of it goes first.
 const multi = new Multi()
-const first = new Transfer({ url, caFile, method: direction === 'up' ? 'HEAD' : 'GET', range: `0-${WARMUP_BYTES - 1}` })
+const first = new Transfer(move(Math.min(WARMUP_BYTES, size)))
 multi.add(first)
 runPollLoop(multi)
 multi.remove(first)
-const fd = openSync(file, 'r')
-const options: TransferOptions = { url, caFile, onData: (chunk) => count(chunk.length) }
-if (direction === 'up') {
-  const piece = new Uint8Array(PIECE_BYTES)
-  options.method = 'PUT'
-  options.bodyLength = fstatSync(fd).size
-  options.body = (bytesMax) => {
-    const length = readSync(fd, piece, 0, Math.min(bytesMax, piece.length), null)
-    count(length)
-    return length === 0 ? null : piece.subarray(0, length)
-  }
-}
-const transfer = new Transfer(options)
+moved = 0
+sampled = 0
+const transfer = new Transfer(move(size))
 multi.add(transfer)
 const before = process.cpuUsage()
 runPollLoop(multi)
