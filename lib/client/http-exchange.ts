@@ -7,6 +7,8 @@ import type { ByteStream } from '../connection/stream.ts'
 import { streamError } from '../connection/stream-error.ts'
 import type { Host } from '../multi/host.ts'
 import { REPORTED } from '../multi/machine.ts'
+import type { PutOff } from '../multi/send-batch.ts'
+import { attachment } from '../multi/subject.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { HeaderList } from '../wire/http1/header-list.ts'
 import { Expectation, expectsContinue } from './expectation.ts'
@@ -29,7 +31,7 @@ export interface ExchangeFailure {
   readonly cause?: unknown
 }
 
-export class HttpExchange {
+export class HttpExchange implements PutOff {
   failure: ExchangeFailure | null = null
   /** After DONE: the stream can carry another exchange. */
   reusable = false
@@ -39,6 +41,7 @@ export class HttpExchange {
   readonly #flow: Flow
   readonly #settings: TransferSettings
   readonly #info: TransferInfo
+  readonly #principal: Principal
   /** null: nothing about it needs a clock. */
   readonly #pace: Pace | null
   readonly #sender: RequestSender
@@ -67,6 +70,7 @@ export class HttpExchange {
     this.#flow = principal.flow
     this.#settings = settings
     this.#info = principal.info
+    this.#principal = principal
     const expects = expectsContinue(plan)
     const pace = expects || settings.bodies.pace !== null ? new Pace(settings.bodies.pace, host.now) : null
     if (pace !== null && expects) pace.expectation = Expectation.WAITING
@@ -77,8 +81,18 @@ export class HttpExchange {
 
   /** Sends what can be sent at once. Nothing is read yet: the answer is hardly here, and readiness will tell. */
   start(): ExchangeStatus {
-    const status = this.#sendFurther(this.#sender.start())
+    const status = this.#sendFurther(this.#sender.start(this))
     return this.#pace === null ? status : this.#checkPace(this.#pace, status)
+  }
+
+  /** The request was put off. If it did not go as a whole, the transfer runs again. */
+  departed(result: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#sender.departed(result, bytes, start, end)) return
+    this.sent = false
+    this.#info.postTransferTime = 0
+    this.#sendResult = this.#sender.result
+    const { task } = this.#principal[attachment]
+    if (task !== null) this.#host.markDirty(task)
   }
 
   run(readiness: number): ExchangeStatus {

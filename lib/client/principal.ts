@@ -2,6 +2,7 @@
  * On whose behalf the parts of a transfer's machine work: where they write what happened, what the user paused, and
  * whom they tell. Callbacks are no part of the settings, so that many transfers can share those.
  */
+import { type Attachment, attachment } from '../multi/subject.ts'
 import type { Flow } from './flow.ts'
 import type { TransferInfo } from './transfer-info.ts'
 import type { TransferOptions } from './transfer-options.ts'
@@ -19,6 +20,8 @@ export interface TransferCallbacks {
 }
 
 export interface Principal {
+  /** Its machine, while it runs. */
+  readonly [attachment]: Attachment
   /** Of the present run. */
   readonly info: TransferInfo
   readonly flow: Flow

@@ -5,6 +5,7 @@
  */
 import type { ByteStream } from '../connection/stream.ts'
 import type { Host } from '../multi/host.ts'
+import type { PutOff } from '../multi/send-batch.ts'
 import {
   CHUNK_OVERHEAD_MAX,
   fieldLines,
@@ -93,36 +94,49 @@ export class RequestSender {
     settings.bodies.form?.rewind()
   }
 
-  /** The first send, out of the host's scratch memory; what it did not take is copied. */
-  start(): SendStatus {
+  /** The first send, out of the memory in which machines compose. A whole request is put off. */
+  start(owner: PutOff): SendStatus {
     const { head, body } = this.#plan
-    const { scratch } = this.#host
-    let end = this.#pace === null ? writeLatin1(scratch.bytes, 0, head) : -1
+    const { sends } = this.#host
+    let start = sends.claim()
+    let end = this.#compose(start, head)
+    if (end < 0 && start > 0) {
+      sends.flush()
+      start = 0
+      end = this.#compose(start, head)
+    }
     if (end < 0) {
       this.#pending = Buffer.from(head, 'latin1')
       this.#info.requestBytes += head.length
       this.#debug('headOut', this.#pending)
       return this.run()
     }
-    this.#info.requestBytes += end
-    this.#debug('headOut', scratch.bytes.subarray(0, end))
+    this.#info.requestBytes += head.length
+    const { bytes } = sends.memory
     const headEnd = end
-    if (body instanceof Uint8Array && body.length <= BODY_WITH_HEAD_MAX && end + body.length <= scratch.bytes.length) {
-      scratch.bytes.set(body, end)
+    if (body === null) this.#stage = Stage.END
+    else if (body instanceof Uint8Array && body.length <= BODY_WITH_HEAD_MAX && end + body.length <= bytes.length) {
+      bytes.set(body, end)
       end += body.length
       this.#stage = Stage.END
-      if (body.length > 0) this.#debug('dataOut', body)
-    } else if (body === null) this.#stage = Stage.END
-    const sent = this.#stream.send(scratch.id, 0, end)
-    if (sent < 0 && sent !== -this.#host.kernel.errno.EAGAIN) return this.#fail(sent)
-    if (sent > 0) this.touched = true
-    if (sent === end) {
-      this.#info.bytesSent += end - headEnd
-      return this.#stage === Stage.END ? SendStatus.DONE : this.run()
     }
-    this.#pending = scratch.bytes.slice(Math.max(sent, 0), end)
     this.#pendingBody = end - headEnd
-    return SendStatus.BLOCKED
+    return this.#depart(owner, start, end)
+  }
+
+  /**
+   * What of a whole request the kernel took, or -errno, and the bytes that it was. False: the rest waits for `run`, or
+   * `result` says what broke.
+   */
+  departed(result: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (result > 0) this.touched = true
+    if (result === end - start) {
+      this.#info.bytesSent += this.#pendingBody
+      return true
+    }
+    if (result < 0 && result !== -this.#host.kernel.errno.EAGAIN) this.result = result
+    this.#pending = bytes.slice(start + Math.max(result, 0), end)
+    return false
   }
 
   run(): SendStatus {
@@ -146,6 +160,32 @@ export class RequestSender {
       if (sent < left) return SendStatus.BLOCKED
     }
     return SendStatus.YIELDED
+  }
+
+  /** The offset behind the head in the memory of sends; -1: it is too long, or goes another way. */
+  #compose(start: number, head: string): number {
+    if (this.#pace !== null || this.#callbacks.onDebug !== null) return -1
+    return writeLatin1(this.#host.sends.memory.bytes, start, head)
+  }
+
+  #depart(owner: PutOff, start: number, end: number): SendStatus {
+    const stream = this.#stream
+    const { sends } = this.#host
+    if (this.#stage === Stage.END && stream.isPlain) {
+      this.#pendingAt = 0
+      stream.socket.putOff(sends, owner, start, end - start)
+      // A batch that was full has left, and may have come back.
+      if (this.result !== 0) return SendStatus.FAILED
+      return this.#pending.length > 0 ? SendStatus.BLOCKED : SendStatus.DONE
+    }
+    const { id, bytes } = sends.memory
+    const length = end - start
+    // Layers in between know the bytes, not the kernel's number for them.
+    const sent = stream.isPlain ? stream.send(id, start, length) : stream.sendBytes(bytes, start, length)
+    if (!this.departed(sent, bytes, start, end)) {
+      return this.result !== 0 ? SendStatus.FAILED : SendStatus.BLOCKED
+    }
+    return this.#stage === Stage.END ? SendStatus.DONE : this.run()
   }
 
   /** How much the rate lets be sent. */

@@ -6,7 +6,7 @@
 import type { SystemError } from '../base/errors.ts'
 import { Facility, type Host } from '../multi/host.ts'
 import type { InterestSet } from '../multi/machine.ts'
-import type { SendBatch } from '../multi/send-batch.ts'
+import type { PutOff, SendBatch } from '../multi/send-batch.ts'
 import type { Kernel, RegisteredBuffer, SocketAddress } from '../sys/kernel.ts'
 import { type Filter, FilterStatus } from './filter.ts'
 
@@ -36,14 +36,15 @@ const peekBuffer: Facility<PeekBuffer> = new Facility(
   (buffer) => buffer.close(),
 )
 
-export class SocketFilter implements Filter {
+export class SocketFilter implements Filter, PutOff {
   readonly failure: SystemError | null = null
   /** A socket has no bytes that readiness does not announce. */
   readonly hasPending: boolean = false
   readonly generation: number
-  /** While a send is put off: it goes before everything that follows. */
-  batch: SendBatch | null = null
   #fd: number
+  /** While a send is put off: it goes before everything that follows. */
+  #batch: SendBatch | null = null
+  #owner: PutOff | null = null
   readonly #kernel: Kernel
   readonly #engine: SocketEngine
   #peer: SocketAddress | null
@@ -93,28 +94,51 @@ export class SocketFilter implements Filter {
   }
 
   send(bufferId: number, offset: number, length: number): number {
-    this.batch?.flush()
+    this.#batch?.flush()
     return this.#kernel.send(this.#fd, bufferId, offset, length)
   }
 
+  /** A send out of the batch's memory, some time before anything else of this socket; `owner` hears what became of it. */
+  putOff(batch: SendBatch, owner: PutOff, start: number, length: number): void {
+    this.#batch = batch
+    this.#owner = owner
+    batch.add(this, this.#fd, start, length)
+  }
+
+  departed(result: number, bytes: Uint8Array, start: number, end: number): void {
+    const owner = this.#owner as PutOff
+    this.#batch = null
+    this.#owner = null
+    owner.departed(result, bytes, start, end)
+  }
+
+  /** What is put off goes now. */
+  settle(): void {
+    this.#batch?.flush()
+  }
+
+  get isPutOff(): boolean {
+    return this.#batch !== null
+  }
+
   sendBytes(bytes: Uint8Array, offset: number, length: number): number {
-    this.batch?.flush()
+    this.#batch?.flush()
     return this.#kernel.sendBytes(this.#fd, bytes, offset, length)
   }
 
   sendPieces(pieces: readonly Uint8Array[], first: number, sent: number): number {
-    this.batch?.flush()
+    this.#batch?.flush()
     return this.#kernel.sendPieces(this.#fd, pieces, first, sent)
   }
 
   /** A part of a regular file, which never passes through JavaScript. */
   sendFile(fileFd: number, position: number, length: number): number {
-    this.batch?.flush()
+    this.#batch?.flush()
     return this.#kernel.sendfile(this.#fd, fileFd, position, length)
   }
 
   shutdownWrite(): number {
-    this.batch?.flush()
+    this.#batch?.flush()
     return this.#kernel.shutdownWrite(this.#fd)
   }
 
@@ -126,7 +150,7 @@ export class SocketFilter implements Filter {
   close(): void {
     const fd = this.#fd
     if (fd < 0) return
-    this.batch?.flush()
+    this.#batch?.flush()
     // Forgotten before it is closed: the number may belong to somebody else as soon as closeFd returns.
     this.#fd = -1
     this.#engine.closeFd(fd, this.generation)
@@ -134,7 +158,7 @@ export class SocketFilter implements Filter {
 
   /** Lets the descriptor go without closing it, for another owner. The machine that watches it must retire. */
   release(): number {
-    this.batch?.flush()
+    this.#batch?.flush()
     const fd = this.#fd
     this.#fd = -1
     return fd

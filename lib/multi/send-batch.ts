@@ -56,6 +56,12 @@ export class SendBatch {
     return this.#end
   }
 
+  /** Where in the memory there is room, for who composes and sends at once, with no callback in between. */
+  claim(): number {
+    this.composer?.spill()
+    return this.#end
+  }
+
   /** `length` bytes of the memory from `start` on, which is not before `end`. */
   add(waiting: PutOff, fd: number, start: number, length: number): void {
     const at = this.#count * BATCH_STRIDE

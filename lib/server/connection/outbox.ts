@@ -48,7 +48,7 @@ export class Outbox implements Composer, PutOff {
 
   /** Nothing waits, and nothing is put off. */
   get isEmpty(): boolean {
-    return this.pending === 0 && this.#machine.stream.socket.batch === null
+    return this.pending === 0 && !this.#machine.stream.socket.isPutOff
   }
 
   /** Some of them are where the program gave them. */
@@ -133,12 +133,11 @@ export class Outbox implements Composer, PutOff {
 
   /** What was put off goes now. */
   settle(): void {
-    this.#machine.stream.socket.batch?.flush()
+    this.#machine.stream.socket.settle()
   }
 
   departed(result: number, bytes: Uint8Array, start: number, end: number): void {
     const machine = this.#machine
-    machine.stream.socket.batch = null
     if (result === end - start) return
     const taken = Math.max(result, 0)
     machine.bytesWritten -= end - start - taken
@@ -180,12 +179,10 @@ export class Outbox implements Composer, PutOff {
 
   #putOff(): number {
     const machine = this.#machine
-    const { socket } = machine.stream
     const length = this.#composed
     machine.bytesWritten += length
     this.#yieldMemory()
-    socket.batch = this.#batch
-    this.#batch.add(this, socket.fd, this.#start, length)
+    machine.stream.socket.putOff(this.#batch, this, this.#start, length)
     return 0
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { type SocketEngine, SocketFilter } from '../../../lib/connection/socket-filter.ts'
 import type { Host } from '../../../lib/multi/host.ts'
 import { SendBatch } from '../../../lib/multi/send-batch.ts'
 import type { ConnectionMachine } from '../../../lib/server/connection/connection-machine.ts'
@@ -48,7 +49,7 @@ class Bench {
   open(isPlain = true): Outbox {
     const stream = {
       isPlain,
-      socket: { fd: ++this.#lastFd, batch: null },
+      socket: new SocketFilter(this.host as SocketEngine, ++this.#lastFd, 1),
       send: (id: number, offset: number, length: number) => this.#take('send', this.#bytesIn(id, offset, length)),
       sendPieces: (pieces: readonly Uint8Array[], first: number, sent: number) =>
         this.#take('pieces', Buffer.concat(pieces.slice(first)).subarray(sent)),
