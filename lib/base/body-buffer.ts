@@ -9,13 +9,17 @@ const SMALL_BYTES = 4 * 1024
 /** What they are put together into. */
 const TAIL_BYTES = 16 * 1024
 
+/** V8 keeps bytes up to this many beside their array: memory of one's own is cheapest then. */
+const OWN_BYTES_MAX = 64
+
 const NOTHING = Buffer.alloc(0)
+const utf8Slice = Buffer.prototype.utf8Slice
 
 export class BodyBuffer {
   size = 0
   /** The only piece, as long as there is but one: most bodies are. */
-  #first: Buffer | null = null
-  #more: Ring<Buffer> | null = null
+  #first: Uint8Array | null = null
+  #more: Ring<Uint8Array> | null = null
   #tail: Buffer = NOTHING
   #tailUsed = 0
 
@@ -55,7 +59,7 @@ export class BodyBuffer {
     if (first.length === size) return ownBytes(first)
     const bytes = new Uint8Array(size)
     let at = 0
-    for (let piece: Buffer | null = first; piece !== null; piece = this.#shift()) {
+    for (let piece: Uint8Array | null = first; piece !== null; piece = this.#shift()) {
       bytes.set(piece, at)
       at += piece.length
     }
@@ -71,7 +75,7 @@ export class BodyBuffer {
       return Buffer.from(buffer).toString()
     }
     this.clear()
-    return first.toString()
+    return utf8Slice.call(first, 0, size)
   }
 
   clear(): void {
@@ -82,7 +86,7 @@ export class BodyBuffer {
     this.#tailUsed = 0
   }
 
-  #append(piece: Buffer): void {
+  #append(piece: Uint8Array): void {
     if (this.#first === null) {
       this.#first = piece
       return
@@ -97,7 +101,7 @@ export class BodyBuffer {
     this.#tailUsed = 0
   }
 
-  #shift(): Buffer | null {
+  #shift(): Uint8Array | null {
     if (this.#first === null) this.#seal()
     const piece = this.#first
     this.#first = this.#more?.shift() ?? null
@@ -105,15 +109,17 @@ export class BodyBuffer {
   }
 }
 
-/** Small ones lie in Node's pool, next to others. */
-function copyOf(borrowed: Uint8Array): Buffer {
+/** Small ones lie in Node's pool, next to others, and the smallest by themselves. */
+function copyOf(borrowed: Uint8Array): Uint8Array {
+  if (borrowed.length <= OWN_BYTES_MAX) return new Uint8Array(borrowed)
   const copy = Buffer.allocUnsafe(borrowed.length)
   copy.set(borrowed)
   return copy
 }
 
 /** A view that fills its memory: nothing of anybody else's can be reached through it. */
-function ownBytes(piece: Buffer): Uint8Array<ArrayBuffer> {
+function ownBytes(piece: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (!Buffer.isBuffer(piece)) return piece as Uint8Array<ArrayBuffer>
   const { buffer, length } = piece
   return buffer.byteLength === length ? new Uint8Array(buffer as ArrayBuffer) : new Uint8Array(piece)
 }

@@ -39,19 +39,18 @@ export class Acquisition {
   readonly #plan: RequestPlan
   readonly #info: TransferInfo
   readonly #principal: Principal
-  readonly #fresh: boolean
-  #lease: Lease | null = null
+  #lease: Lease | null
   #connector: Connector | null = null
   #establishment: Establishment | null = null
 
-  /** `fresh` takes no connection that another transfer has used. */
+  /** It ends the claim that the lease is. */
   constructor(
     host: Host,
     task: Task,
     settings: TransferSettings,
     plan: RequestPlan,
     principal: Principal,
-    fresh: boolean,
+    lease: Lease,
   ) {
     this.#host = host
     this.#task = task
@@ -59,14 +58,14 @@ export class Acquisition {
     this.#plan = plan
     this.#info = principal.info
     this.#principal = principal
-    this.#fresh = fresh
+    this.#lease = lease
   }
 
   run(now: number): FilterStatus {
     // Before the establishment, which waits for a second connection when both are there.
     if (this.#connector !== null) return this.#runConnector(this.#connector, now)
     if (this.#establishment !== null) return this.#runEstablishment(this.#establishment, now)
-    const lease = this.#requestLease(now)
+    const lease = this.#lease as Lease
     if (lease.state === LeaseState.WAITING) return FilterStatus.PENDING
     this.#info.queueTime = this.#info.since(now)
     if (lease.state === LeaseState.CONNECTION) {
@@ -116,12 +115,6 @@ export class Acquisition {
     this.#establishment = null
     if (this.#lease !== null) this.#host.facility(this.#settings.pool).cancel(this.#lease, this.#host.now)
     this.#lease = null
-  }
-
-  #requestLease(now: number): Lease {
-    const pool = this.#host.facility(this.#settings.pool)
-    this.#lease ??= pool.request(this.#task, this.#plan.poolKey, this.#fresh, now, this.#settings.connection.reuse)
-    return this.#lease
   }
 
   #connect(now: number): FilterStatus {

@@ -16,7 +16,7 @@ import { Acquisition, type AcquisitionFailure } from './acquisition.ts'
 import { withoutExpectation } from './expectation.ts'
 import { FollowUp } from './follow-up.ts'
 import { type ExchangeFailure, ExchangeStatus, HttpExchange } from './http-exchange.ts'
-import type { Lease } from './lease.ts'
+import { type Lease, LeaseState } from './lease.ts'
 import type { Principal } from './principal.ts'
 import { RawStream } from './raw-stream.ts'
 import type { RequestPlan } from './request-plan.ts'
@@ -73,7 +73,10 @@ export class TransferMachine implements Machine {
   #plan: RequestPlan
   /** null: the plan is all that this transfer asks for. */
   readonly #followUp: FollowUp | null
+  /** null as long as nobody asked for a connection, and where an idle one is at hand. */
   #acquisition: Acquisition | null = null
+  /** No connection that was used before will do. */
+  #fresh = false
   #lease: Lease | null = null
   #exchange: Exchange | null = null
   #reused = false
@@ -150,26 +153,43 @@ export class TransferMachine implements Machine {
   }
 
   #acquire(fresh: boolean): void {
-    this.#acquisition = new Acquisition(this.#host, this.#task, this.#settings, this.#plan, this.subject, fresh)
+    this.#fresh = fresh
     this.#enter(State.ACQUIRING)
   }
 
   #runAcquiring(now: number): void {
-    const acquisition = this.#acquisition as Acquisition
+    const acquisition = this.#acquisition ?? this.#beginAcquiring(now)
+    if (acquisition === null) return
     const status = acquisition.run(now)
     this.timers.set(TransferTimer.CONNECTOR, acquisition.deadline())
     if (status === FilterStatus.FAILED) {
       const { code, message, cause } = acquisition.failure as AcquisitionFailure
       this.#fail(code, message, cause)
-    } else if (status === FilterStatus.DONE) this.#established(acquisition, now)
+    } else if (status === FilterStatus.DONE) this.#established(acquisition.take(), acquisition.reused, now)
+  }
+
+  /** null: an idle connection was at hand, and nothing had to be acquired. */
+  #beginAcquiring(now: number): Acquisition | null {
+    const host = this.#host
+    const settings = this.#settings
+    const plan = this.#plan
+    const pool = host.facility(settings.pool)
+    const lease = pool.request(this.#task, plan.poolKey, this.#fresh, now, settings.connection.reuse)
+    if (lease.state === LeaseState.CONNECTION && plan.route.tls === null) {
+      this.#info.queueTime = this.#info.since(now)
+      this.#established(lease, true, now)
+      return null
+    }
+    this.#acquisition = new Acquisition(host, this.#task, settings, plan, this.subject, lease)
+    return this.#acquisition
   }
 
   /** There is a stream: new, or from the pool. */
-  #established(acquisition: Acquisition, now: number): void {
-    this.#lease = acquisition.take()
+  #established(lease: Lease, reused: boolean, now: number): void {
+    this.#lease = lease
     this.#acquisition = null
-    this.#reused = acquisition.reused
-    const stream = this.#lease.connection?.stream as ByteStream
+    this.#reused = reused
+    const stream = lease.connection?.stream as ByteStream
     const info = this.#info
     this.timers.clear(TransferTimer.CONNECT)
     info.preTransferTime = info.since(now)
@@ -372,6 +392,7 @@ export class TransferMachine implements Machine {
   /** curl's wording: a timeout says in which phase it struck. */
   #describeTimeout(now: number): string {
     const elapsed = `after ${Math.round(now - this.#addedAt)} ms`
+    if (this.#state === State.ACQUIRING && this.#acquisition === null) return `Connection timed out ${elapsed}`
     return this.#acquisition?.describe(elapsed) ?? `Operation timed out ${elapsed} ${this.#describeBytes()}`
   }
 

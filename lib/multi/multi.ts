@@ -310,7 +310,7 @@ export class Multi<TransferType extends object, SubjectType extends object = Tra
 
   /** The transfers that are here, ended ones included (curl_multi_get_handles). A copy. */
   get transfers(): TransferType[] {
-    return [...this.#engine.book.subjects] as unknown as TransferType[]
+    return this.#engine.book.subjects.all() as unknown as TransferType[]
   }
 
   get stats(): MultiStats {

@@ -35,6 +35,10 @@ export class Attachment {
   task: Task | null = null
   /** Set when it has ended and waits to be read or removed. */
   completion: Completion<Subject> | null = null
+  /** Its place in the list of its Multi. */
+  isListed = false
+  previous: Subject | null = null
+  next: Subject | null = null
 }
 
 export function isSubject(value: unknown): value is Subject {

@@ -7,10 +7,11 @@ import { Ring } from '../base/ring.ts'
 import type { Host } from './host.ts'
 import { Completion, MessageQueue } from './message-queue.ts'
 import { attachment, begin, ended, release, type Subject } from './subject.ts'
+import { SubjectList } from './subject-list.ts'
 
 export class TransferBook {
   readonly messages: MessageQueue<Subject> = new MessageQueue<Subject>()
-  readonly subjects: Set<Subject> = new Set<Subject>()
+  readonly subjects: SubjectList = new SubjectList()
   readonly #notifications = new Ring<'message' | 'done'>()
   /** Ever added, as curl's XFERS_ADDED. */
   added = 0
@@ -74,14 +75,14 @@ export class TransferBook {
 
   /** Lets go of every transfer, without a word. */
   clear(host: Host): void {
-    for (const subject of this.subjects) {
+    for (const subject of this.subjects.all()) {
+      this.subjects.delete(subject)
       const state = subject[attachment]
       state.host = null
       state.task = null
       state.completion = null
       subject[release](host)
     }
-    this.subjects.clear()
     this.messages.clear()
     this.#notifications.clear()
     this.running = 0

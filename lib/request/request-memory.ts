@@ -50,25 +50,26 @@ export function recall(url: string, options: RequestOptions): PreparedRequest | 
   const remembered = requests.get(url)
   if (remembered === undefined) return null
   const { headers = NONE } = options
-  if (!isPlainObject(options) || !isPlainObject(headers)) return null
+  if (!isPlain(options) || !isPlain(headers)) return null
   const isKnown = isSame(options, remembered.options, isOption) && isSame(headers, remembered.headers, isAnything)
   return isKnown ? remembered.prepared : null
 }
 
 export function remember(url: string, options: RequestOptions, prepared: PreparedRequest): void {
   const { headers = NONE } = options
-  if (!isPlainObject(options) || !isPlainObject(headers)) return
-  const given = snapshot(options, isOption)
+  if (!isPlain(options) || !isPlain(headers)) return
+  const values = snapshot(options, isOption)
   const fields = snapshot(headers, isAnything)
-  for (let at = 0; at < given.length; at += 2) if (!PLAIN.has(given[at] as string)) return
-  for (const value of [...given, ...fields]) if (Object(value) === value) return
+  for (let at = 0; at < values.length; at += 2) if (!PLAIN.has(values[at] as string)) return
+  for (const value of [...values, ...fields]) if (Object(value) === value) return
   if (requests.size >= REMEMBERED_MAX) requests.clear()
-  requests.set(url, { options: given, headers: fields, prepared })
+  requests.set(url, { options: values, headers: fields, prepared })
 }
 
-function isPlainObject(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+/** All that is in it stands under names. To ask for the prototype is a call into the runtime. */
+function isPlain(value: object): boolean {
+  const kind: unknown = value.constructor
+  return (kind === Object || kind === undefined) && !(Symbol.iterator in value)
 }
 
 /** Headers are compared by themselves; the others belong to the call, not to what is made of the options. */

@@ -34,6 +34,7 @@ describe('what was asked before', () => {
     ['the order of fields', { headers: { a: '1', b: '2' } }, { headers: { b: '2', a: '1' } }],
     ['fields out of an iterable', {}, { headers: new Map([['a', '1']]) }],
     ['fields out of an array', {}, { headers: [['a', '1']] }],
+    ['fields out of an object that is iterable', {}, { headers: { *[Symbol.iterator]() {} } as never }],
   ])('is not known when %s differs', (_what, before, after) => {
     expect(isKnown(before, after)).toBe(false)
   })
@@ -62,6 +63,7 @@ describe('what was asked before', () => {
     ['files', { netrcFile: '/nowhere', netrc: 'optional' }],
     ['a field of several values', { headers: { a: ['1', '2'] } }],
     ['an iterable of fields', { headers: new Map([['a', '1']]) }],
+    ['an object that is one', { headers: { *[Symbol.iterator]() {} } as never }],
   ])('is not kept when it has %s', (_what, options) => {
     expect(isKnown(options, options)).toBe(false)
   })
