@@ -98,7 +98,7 @@ export class SocketFilter implements Filter, PutOff {
     return this.#kernel.send(this.#fd, bufferId, offset, length)
   }
 
-  /** A send out of the batch's memory, some time before anything else of this socket; `owner` hears what became of it. */
+  /** A send out of the memory of a batch, before anything else of this socket; `owner` hears what became of it. */
   putOff(batch: SendBatch, owner: PutOff, start: number, length: number): void {
     this.#batch = batch
     this.#owner = owner

@@ -55,7 +55,7 @@ export class HttpDriver extends HttpEndings implements Driver {
     this.flush(now)
     // All went at once, so nothing will announce that the next request may be read.
     if (isHeldBack && this.isOurs && exchange.reply.outbox.pending <= PENDING_BYTES_MAX) this.machine.markDirty()
-    if (this.phase === Phase.IDLE && this.isOurs) this.exchange = this.book.exchanges.rest(exchange)
+    if (this.isBetween) this.book.exchanges.rest(this)
   }
 
   wants(): number {

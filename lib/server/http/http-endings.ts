@@ -11,7 +11,7 @@ import type { ConnectionMachine } from '../connection/connection-machine.ts'
 import { Answer } from './answer.ts'
 import { EndReports, requestEndOf } from './end-reports.ts'
 import { Exchange, type ExchangeDriver } from './exchange.ts'
-import type { ExchangePool } from './exchange-pool.ts'
+import type { ExchangeHolder, ExchangePool } from './exchange-pool.ts'
 import type { HttpBook } from './http-book.ts'
 import { RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
@@ -27,7 +27,7 @@ export interface DriverBook extends HttpBook {
   readonly exchanges: ExchangePool
 }
 
-export abstract class HttpEndings implements ExchangeDriver {
+export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
   isDraining = false
   protected readonly machine: ConnectionMachine
   protected readonly book: DriverBook
@@ -35,7 +35,7 @@ export abstract class HttpEndings implements ExchangeDriver {
   protected readonly input: RequestInput
   protected readonly connection: Connection
   /** While nothing of a request is here, one that many share. */
-  protected exchange: Exchange
+  exchange: Exchange
   protected phase: Phase = Phase.IDLE
   /** The connection was opened, or its last request ended. */
   protected idleSince = 0
@@ -57,9 +57,14 @@ export abstract class HttpEndings implements ExchangeDriver {
     this.#reports = book.settings.onRequestEnd === null ? null : new EndReports(book, connection)
   }
 
+  /** Between two requests. */
+  get isBetween(): boolean {
+    return this.phase === Phase.IDLE && this.isOurs
+  }
+
   /** Between two requests, and everything is sent. */
   get idle(): boolean {
-    return this.isOurs && this.phase === Phase.IDLE && this.exchange.reply.outbox.isEmpty
+    return this.isBetween && this.exchange.reply.outbox.isEmpty
   }
 
   get openEnded(): boolean {
@@ -248,8 +253,7 @@ export abstract class HttpEndings implements ExchangeDriver {
 
   /** The answers are whole, and nothing is to happen once they are gone. */
   #mayPutOff(reply: Exchange['reply']): boolean {
-    const isLast = this.isClosing || reply.state !== Answer.NONE || this.#reports !== null
-    return !isLast && this.book.exchanges.keepsAll
+    return !this.isClosing && reply.state === Answer.NONE && this.#reports === null
   }
 
   /** The last word of HTTP is with the system. */
