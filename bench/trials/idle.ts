@@ -63,10 +63,12 @@ function measureOnce(contender: Contender, { some, many, connections, millisecon
     try {
       await crowd.grow(some)
       const besideSome = await cost()
-      // From some to many: what a process grows by once, on its first connections, is no part of it.
+      // The second half of them: what a process grows by once, on its first connections, is no part of it.
+      const half = Math.max(some, many >> 1)
+      await crowd.grow(half - some)
       const before = server.residentBytes()
-      await crowd.grow(many - some)
-      const bytes = (server.residentBytes() - before) / (many - some)
+      await crowd.grow(many - half)
+      const bytes = (server.residentBytes() - before) / (many - half)
       const besideMany = await cost()
       return { bytes, alone, besideSome, besideMany, growth: besideMany / alone }
     } finally {

@@ -7,11 +7,12 @@
 const NOTHING_ARMED: readonly number[] = new Array<number>(16).fill(Number.POSITIVE_INFINITY)
 
 export class TimerTable {
-  readonly #deadlines: number[]
+  /** null: there is but one timer, and `#next` is all there is to know. */
+  readonly #deadlines: number[] | null
   #next = Number.POSITIVE_INFINITY
 
   constructor(size: number) {
-    this.#deadlines = NOTHING_ARMED.slice(0, size)
+    this.#deadlines = size === 1 ? null : NOTHING_ARMED.slice(0, size)
   }
 
   get next(): number {
@@ -19,37 +20,43 @@ export class TimerTable {
   }
 
   at(timer: number): number {
-    return this.#deadlines[timer] ?? Number.POSITIVE_INFINITY
+    return this.#deadlines === null ? this.#next : (this.#deadlines[timer] ?? Number.POSITIVE_INFINITY)
   }
 
   set(timer: number, deadline: number): void {
-    const previous = this.#deadlines[timer] as number
-    this.#deadlines[timer] = deadline
+    const deadlines = this.#deadlines
+    if (deadlines === null) {
+      this.#next = deadline
+      return
+    }
+    const previous = deadlines[timer] as number
+    deadlines[timer] = deadline
     if (deadline <= this.#next) this.#next = deadline
-    else if (previous === this.#next) this.#findNext()
+    else if (previous === this.#next) this.#next = earliest(deadlines)
   }
 
   clear(timer: number): void {
-    if (this.#deadlines[timer] !== Number.POSITIVE_INFINITY) this.set(timer, Number.POSITIVE_INFINITY)
+    if (this.at(timer) !== Number.POSITIVE_INFINITY) this.set(timer, Number.POSITIVE_INFINITY)
   }
 
   clearAll(): void {
     if (this.#next === Number.POSITIVE_INFINITY) return
-    for (let timer = 0; timer < this.#deadlines.length; timer++) this.#deadlines[timer] = Number.POSITIVE_INFINITY
+    const deadlines = this.#deadlines
+    if (deadlines !== null) for (let at = 0; at < deadlines.length; at++) deadlines[at] = Number.POSITIVE_INFINITY
     this.#next = Number.POSITIVE_INFINITY
   }
 
   /** Disarms and returns the earliest timer that is due, or -1. */
   takeExpired(now: number): number {
     if (this.#next > now) return -1
-    const timer = this.#deadlines.indexOf(this.#next)
+    const timer = this.#deadlines?.indexOf(this.#next) ?? 0
     this.set(timer, Number.POSITIVE_INFINITY)
     return timer
   }
+}
 
-  #findNext(): void {
-    let next = Number.POSITIVE_INFINITY
-    for (const deadline of this.#deadlines) if (deadline < next) next = deadline
-    this.#next = next
-  }
+function earliest(deadlines: readonly number[]): number {
+  let next = Number.POSITIVE_INFINITY
+  for (const deadline of deadlines) if (deadline < next) next = deadline
+  return next
 }

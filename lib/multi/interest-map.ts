@@ -1,8 +1,8 @@
 /**
- * Which descriptor is watched for what, on whose behalf. Each machine's wish is diffed against its last one; readers
- * and writers are counted per descriptor, and `flush` tells the outside only combined interest that changed (invariant
- * 2). Telling is put off to the end of a pass, so that a connection that changes hands within one pass costs nothing;
- * only `forget` speaks at once, because the descriptor is about to be closed (invariant 1).
+ * Which descriptor is watched for what, on whose behalf. Each machine's wish is diffed against its last one, and
+ * `flush` tells the outside only combined interest that changed (invariant 2). Telling is put off to the end of a
+ * pass, so that a connection that changes hands within one pass costs nothing; only `forget` speaks at once, because
+ * the descriptor is about to be closed (invariant 1).
  */
 import { Batch } from '../base/batch.ts'
 import { Interest } from '../sys/readiness.ts'
@@ -15,8 +15,6 @@ class Watch {
   /** Who waits for it: nearly always one. */
   user: Task | null = null
   others: Task[] | null = null
-  readers = 0
-  writers = 0
   /** What the outside heard last; NONE while it has not heard of this descriptor. */
   told: number = Interest.NONE
   changed = false
@@ -39,8 +37,11 @@ class Watch {
     else this.others?.splice(this.others.indexOf(task), 1)
   }
 
+  /** Of all who wait. */
   get interest(): number {
-    return (this.readers > 0 ? Interest.READABLE : 0) | (this.writers > 0 ? Interest.WRITABLE : 0)
+    let interest = this.user?.wish.interestIn(this.fd) ?? Interest.NONE
+    if (this.others !== null) for (const task of this.others) interest |= task.wish.interestIn(this.fd)
+    return interest
   }
 }
 
@@ -76,16 +77,15 @@ export class InterestMap {
     for (let i = 0; i < wish.count; i++) {
       const fd = wish.fdAt(i)
       const watch = this.#watches[fd] ?? this.#create(fd)
-      const before = last.interestIn(fd)
-      if (before === Interest.NONE) watch.enter(task)
-      this.#count(watch, before, wish.interestAt(i))
+      if (last.interestIn(fd) === Interest.NONE) watch.enter(task)
+      this.#touch(watch)
     }
     for (let i = 0; i < last.count; i++) {
       const fd = last.fdAt(i)
       const watch = this.#watches[fd]
       if (watch === undefined || wish.indexOf(fd) >= 0) continue
       watch.leave(task)
-      this.#count(watch, last.interestAt(i), Interest.NONE)
+      this.#touch(watch)
     }
     last.copyFrom(wish)
   }
@@ -162,12 +162,6 @@ export class InterestMap {
     this.#watches[fd] = watch
     this.#size++
     return watch
-  }
-
-  #count(watch: Watch, before: number, after: number): void {
-    watch.readers += (after & Interest.READABLE) - (before & Interest.READABLE)
-    watch.writers += ((after & Interest.WRITABLE) - (before & Interest.WRITABLE)) >> 1
-    this.#touch(watch)
   }
 
   #touch(watch: Watch): void {

@@ -61,8 +61,14 @@ export interface ConnectionOwner {
   threw(error: unknown): void
 }
 
+/** Our last word is said, and the peer's is read out. */
+interface Linger {
+  readonly deadline: number
+  bytes: number
+  finSent: boolean
+}
+
 export class ConnectionMachine implements Machine {
-  readonly kind: MachineKind = MachineKind.SERVER
   readonly timers: TimerTable = new TimerTable(TIMER_COUNT)
   readonly subject: ConnectionOwner & object
   readonly host: Host
@@ -82,9 +88,8 @@ export class ConnectionMachine implements Machine {
   #error: Error | null = null
   /** `drain` came before there was a driver. */
   #isDraining = false
-  #lingerDeadline = Number.POSITIVE_INFINITY
-  #lingerBytes = 0
-  #finSent = false
+  /** While it is closing. */
+  #linger: Linger | null = null
 
   constructor(host: Host, stream: ByteStream, owner: ConnectionOwner & object, setup: ConnectionSetup | null) {
     this.host = host
@@ -93,6 +98,11 @@ export class ConnectionMachine implements Machine {
     this.#setup = setup
     this.movedAt = stream.createdAt
     this.#task = host.spawn(this)
+  }
+
+  // On the prototype: there are thousands of connections.
+  get kind(): MachineKind {
+    return MachineKind.SERVER
   }
 
   /** A driver moves the bytes. */
@@ -224,7 +234,7 @@ export class ConnectionMachine implements Machine {
       this.#setUp(now)
     }
     if (this.#state === State.OPEN) this.#drive(now, reported)
-    if (this.#state === State.CLOSING) this.#runClosing()
+    if (this.#state === State.CLOSING) this.#runClosing(this.#linger as Linger)
     this.#arm()
   }
 
@@ -272,7 +282,7 @@ export class ConnectionMachine implements Machine {
       case State.OPEN:
         return (this.#driver as Driver).deadline
       default:
-        return this.#lingerDeadline
+        return this.#linger?.deadline ?? Number.POSITIVE_INFINITY
     }
   }
 
@@ -345,32 +355,33 @@ export class ConnectionMachine implements Machine {
   /** FIN now, if what TLS has to say first can be sent; then nothing is decrypted any more, only counted. */
   #close(): void {
     this.#enter(State.CLOSING)
-    this.#lingerDeadline = this.host.now + this.subject.lingerMs
-    this.#sendFin()
+    const linger = { deadline: this.host.now + this.subject.lingerMs, bytes: 0, finSent: false }
+    this.#linger = linger
+    this.#sendFin(linger)
     // Its last bytes may be here already, announced before and not again.
     this.markDirty()
     this.settle()
   }
 
-  #sendFin(): void {
+  #sendFin(linger: Linger): void {
     const { stream } = this
     let result = stream.shutdownWrite()
     if (result === -this.host.kernel.errno.EAGAIN) return
     // TLS that failed has no more to say; its alert is out.
     if (result < 0) result = stream.socket.shutdownWrite()
-    this.#finSent = true
+    linger.finSent = true
     if (result < 0) this.#end()
   }
 
-  #runClosing(): void {
+  #runClosing(linger: Linger): void {
     const { host, stream } = this
-    if (!this.#finSent) this.#sendFin()
+    if (!linger.finSent) this.#sendFin(linger)
     const { scratch } = host
     for (let reads = 0; reads < READS_PER_RUN && this.#state === State.CLOSING; reads++) {
       const received = stream.socket.recv(scratch.id, 0, scratch.bytes.length)
       if (received === -host.kernel.errno.EAGAIN) return
-      this.#lingerBytes += Math.max(received, 0)
-      if (received <= 0 || this.#lingerBytes > LINGER_BYTES_MAX) this.#end()
+      linger.bytes += Math.max(received, 0)
+      if (received <= 0 || linger.bytes > LINGER_BYTES_MAX) this.#end()
     }
     if (this.#state === State.CLOSING) this.markDirty()
   }

@@ -61,7 +61,7 @@ export class ExchangePool {
   #giveUp(holder: ExchangeHolder): void {
     const { exchange } = holder
     if (this.#count <= KEPT_MAX || this.#resting === null || exchange === this.#resting) return
-    if (exchange.reply.state !== Answer.NONE) return
+    if (exchange.reply.state !== Answer.NONE || exchange.input.reader !== null) return
     this.#count--
     holder.exchange = this.#resting
   }

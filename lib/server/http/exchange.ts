@@ -17,6 +17,7 @@ import { type Asked, Reply } from './reply.ts'
 import { abortRequest, HttpRequest, type RequestOwner } from './request/http-request.ts'
 import { type BodySink, type BodySource, RequestBody } from './request/request-body.ts'
 import { RequestClock } from './request/request-clock.ts'
+import { RequestInput } from './request/request-input.ts'
 import type { HttpResponse, HttpResponseHeaders } from './response/response.ts'
 import { isResponse, notAResponse, toError } from './response/response-checks.ts'
 
@@ -31,6 +32,7 @@ export interface ExchangeDriver {
 export class Exchange implements RequestOwner, BodySource, BodySink, Asked {
   readonly connection: Connection
   readonly reply: Reply
+  readonly input: RequestInput
   readonly clock: RequestClock = new RequestClock()
   request: HttpRequest | null = null
   body: RequestBody | null = null
@@ -53,6 +55,7 @@ export class Exchange implements RequestOwner, BodySource, BodySink, Asked {
     this.#book = book
     this.#driver = driver
     this.reply = new Reply(machine, book, this)
+    this.input = new RequestInput(machine, book.readers)
   }
 
   get bodyBytesMax(): number {

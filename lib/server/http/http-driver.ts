@@ -110,6 +110,10 @@ export class HttpDriver extends HttpEndings implements Driver {
 
   #receive(now: number): void {
     this.#mayHaveMore = false
+    const { exchanges } = this.book
+    if (exchanges.isResting(this.exchange)) {
+      this.exchange = exchanges.made(new Exchange(this.machine, this.connection, this.book, this))
+    }
     const { host, stream } = this.machine
     const most = this.machine.share(READS_PER_RUN)
     for (let reads = 0; this.machine.open; reads++) {
@@ -162,10 +166,6 @@ export class HttpDriver extends HttpEndings implements Driver {
     const reader = this.input.reader as RequestReader
     if (this.phase === Phase.IDLE) {
       this.phase = Phase.HEAD
-      const { exchanges } = this.book
-      if (exchanges.isResting(this.exchange)) {
-        this.exchange = exchanges.made(new Exchange(this.machine, this.connection, this.book, this))
-      }
       this.exchange.clock.begin(now)
     }
     switch (reader.nextEvent()) {

@@ -16,7 +16,7 @@ import type { HttpBook } from './http-book.ts'
 import { RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
 import { idleDeadline } from './request/request-clock.ts'
-import { RequestInput } from './request/request-input.ts'
+import type { RequestInput } from './request/request-input.ts'
 import type { Upgrade } from './upgrade/upgrade.ts'
 
 /** How far the request is received. */
@@ -32,7 +32,6 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
   protected readonly machine: ConnectionMachine
   protected readonly book: DriverBook
   protected readonly settings: HttpSettings
-  protected readonly input: RequestInput
   protected readonly connection: Connection
   /** While nothing of a request is here, one that many share. */
   exchange: Exchange
@@ -51,10 +50,13 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
     this.machine = machine
     this.book = book
     this.settings = book.settings
-    this.input = new RequestInput(machine, book.readers)
     this.connection = connection
     this.exchange = book.exchanges.resting(() => new Exchange(machine, connection, book, this))
     this.#reports = book.settings.onRequestEnd === null ? null : new EndReports(book, connection)
+  }
+
+  protected get input(): RequestInput {
+    return this.exchange.input
   }
 
   /** Between two requests. */
