@@ -30,7 +30,7 @@ export const echo: Trial = {
   rounds: 5,
   options: [
     { name: 'connections', value: 'N,…', help: 'each with one message at a time', fallback: '1,64,1000' },
-    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '3000' },
+    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '2000' },
   ],
   quick: { milliseconds: '1000', rounds: '2' },
   tiny: { connections: '2', milliseconds: '50', rounds: '1' },

@@ -35,7 +35,7 @@ export const idle: Trial = {
     { name: 'some', value: 'N', help: 'idle connections', fallback: '1000' },
     { name: 'many', value: 'N', help: 'idle connections', fallback: '10000' },
     { name: 'connections', value: 'N', help: 'busy connections, of wrk', fallback: '64' },
-    { name: 'milliseconds', value: 'N', help: 'of load per measurement', fallback: '3000' },
+    { name: 'milliseconds', value: 'N', help: 'of load per measurement', fallback: '2000' },
   ],
   quick: { milliseconds: '1000', rounds: '2' },
   tiny: { some: '2', many: '10', connections: '2', milliseconds: '100', rounds: '1' },

@@ -24,7 +24,7 @@ export const latency: Trial = {
   options: [
     { name: 'rates', value: 'N,…', help: 'requests per second', fallback: '1000,10000,30000' },
     { name: 'connections', value: 'N', help: 'that take turns', fallback: '64' },
-    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '3000' },
+    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '2000' },
   ],
   quick: { milliseconds: '1000', rounds: '2' },
   tiny: { rates: '200', connections: '2', milliseconds: '50', rounds: '1' },

@@ -16,7 +16,7 @@ export const serverHello: Trial = {
     { name: 'connections', value: 'N,…', help: 'connections of wrk that stay', fallback: '1,64,1000' },
     { name: 'pipelined', value: 'N', help: 'requests sent together; 1 leaves that scene out', fallback: '16' },
     { name: 'busy', value: 'N', help: 'connections of the scenes pipelined and new', fallback: '64' },
-    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '3000' },
+    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '2000' },
   ],
   quick: { milliseconds: '1000', rounds: '2' },
   tiny: { connections: '2', pipelined: '2', busy: '2', milliseconds: '100', rounds: '1' },

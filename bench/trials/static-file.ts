@@ -15,7 +15,7 @@ export const staticFile: Trial = {
   options: [
     { name: 'bytes', value: 'N,…', help: 'of the files', fallback: '1000,30000,1000000' },
     { name: 'connections', value: 'N', help: 'connections of wrk', fallback: '64' },
-    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '3000' },
+    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '2000' },
   ],
   quick: { milliseconds: '1000', rounds: '2' },
   tiny: { bytes: '1000', connections: '2', milliseconds: '100', rounds: '1' },

@@ -23,7 +23,7 @@ export const threads: Trial = {
   options: [
     { name: 'threads', value: 'N,…', help: 'of each server', fallback: '1,2' },
     { name: 'connections', value: 'N', help: 'connections of wrk that stay', fallback: '64' },
-    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '3000' },
+    { name: 'milliseconds', value: 'N', help: 'of load per turn', fallback: '2000' },
   ],
   quick: { milliseconds: '1000', rounds: '2' },
   tiny: { threads: '2', connections: '2', milliseconds: '100', rounds: '1' },
