@@ -1,6 +1,6 @@
 /** The command line of the main job, checked before anything is started. */
 import { parseArgs } from 'node:util'
-import { Transfer } from '../../lib/index.ts'
+import { Transfer } from 'sockmux'
 import { loopNames, plugOf } from './loop-choice.ts'
 
 export interface CommandLine {

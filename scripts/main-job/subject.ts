@@ -3,10 +3,10 @@
  * synchronous, and takes nothing else with it. Reads a Job from stdin and writes Reports to stdout.
  */
 import { readFileSync, writeSync } from 'node:fs'
+import { type Message, Transfer, type TransferError } from 'sockmux'
 import { CountedMulti } from '../../examples/counted-multi.ts'
 import { MissingLibrary } from '../../examples/library.ts'
 import type { Loop } from '../../examples/loop.ts'
-import { type Message, Transfer, type TransferError } from '../../lib/index.ts'
 import { systemCalls } from '../../lib/sys/native.ts'
 import { Assignment } from './assignment.ts'
 import { plugOf } from './loop-choice.ts'
