@@ -71,10 +71,12 @@ describeWhen(hasIpv6, 'every address', 'needs IPv6', () => {
   it('of IPv6 alone leaves the port of IPv4 to others', async () => {
     const listener = new Listener(multi, { host: '::', port: 0, ipv6Only: true })
     const { port } = listener.address
-    const client = connectClient(null, { family: Family.IPV4, address: '127.0.0.1', port })
+    // An address that nobody else has a use for: the port may be somebody's at the usual one.
+    const address = '127.77.0.1'
+    const client = connectClient(null, { family: Family.IPV4, address, port })
     await drive(() => client.isOver)
     expect(client.failed).toBe('ECONNREFUSED')
-    new Listener(multi, { host: '0.0.0.0', port })
+    new Listener(multi, { host: address, port })
   })
 })
 
