@@ -100,6 +100,7 @@ export class SocketFilter implements Filter, PutOff {
 
   /** A send out of the memory of a batch, before anything else of this socket; `owner` hears what became of it. */
   putOff(batch: SendBatch, owner: PutOff, start: number, length: number): void {
+    this.#batch?.flush()
     this.#batch = batch
     this.#owner = owner
     batch.add(this, this.#fd, start, length)
