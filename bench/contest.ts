@@ -92,7 +92,7 @@ export async function playScene(trial: Contest, scene: Scene, rounds: number): P
   const subjects = scene.subjects.map(({ name, isOurs }, place): SubjectResult => {
     const turns = all[place] as Figures[]
     // A metric counts for those who know it: others leave it out.
-    const known = trial.metrics.filter((metric) => turns.every((turn) => turn[metric.name] !== undefined))
+    const known = trial.metrics.filter((metric) => turns.every((turn) => Number.isFinite(turn[metric.name])))
     // Nothing is a multiple of nothing: system calls at rest, for one.
     const compared = known.filter((metric) => reference?.every((turn) => (turn[metric.name] ?? 0) !== 0))
     return {

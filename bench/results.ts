@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { packageRoot } from '../scripts/prebuild.ts'
 import type { TrialResult } from './contest.ts'
+import type { Spread } from './measure.ts'
 
 /** Where a trial that was run alone leaves its results; git ignores it. */
 export function resultsFile(trial: string): string {
@@ -22,6 +23,12 @@ export function writeResults(path: string, results: object): void {
 /** Those of a folder, by the name of the trial. */
 export function readResults(folder: string): Map<string, TrialResult> {
   const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
-  const results = names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as TrialResult)
+  const results = names.map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8'), known) as TrialResult)
   return new Map(results.map((result) => [result.trial, result]))
+}
+
+/** What was no number when it was measured is null in JSON: whoever has no spread of it does not know that metric. */
+function known(key: string, value: unknown): unknown {
+  if (key !== 'spread') return value
+  return Object.fromEntries(Object.entries(value as Record<string, Spread>).filter(([, one]) => one.median !== null))
 }
