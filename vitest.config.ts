@@ -6,8 +6,6 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // A process per file: a crash, a leaked descriptor or a collected object stays with the file that caused it.
     pool: 'forks',
-    // Of two cores both: much of the time a test waits for another process.
-    maxWorkers: '100%',
     execArgv: ['--expose-gc'],
     // Turns on the checks of internal invariants.
     env: { SOCKMUX_DEBUG: '1' },
