@@ -37,9 +37,6 @@ const peekBuffer: Facility<PeekBuffer> = new Facility(
 )
 
 export class SocketFilter implements Filter, PutOff {
-  readonly failure: SystemError | null = null
-  /** A socket has no bytes that readiness does not announce. */
-  readonly hasPending: boolean = false
   readonly generation: number
   #fd: number
   /** While a send is put off: it goes before everything that follows. */
@@ -57,6 +54,16 @@ export class SocketFilter implements Filter, PutOff {
     this.#fd = fd
     this.generation = generation
     this.#peer = peer
+  }
+
+  // On the prototype: there are thousands of sockets.
+  get failure(): SystemError | null {
+    return null
+  }
+
+  /** A socket has no bytes that readiness does not announce. */
+  get hasPending(): boolean {
+    return false
   }
 
   /** -1 once closed or released. */

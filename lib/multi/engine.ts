@@ -133,6 +133,10 @@ export class Engine implements Host {
     return task
   }
 
+  replace(task: Task, machine: Machine): void {
+    task.machine = machine
+  }
+
   retire(task: Task): void {
     if (!task.alive) return
     task.alive = false
@@ -218,11 +222,11 @@ export class Engine implements Host {
 
   /** Something was reported on a descriptor. An unknown one changes nothing: it may have been closed a moment ago. */
   markReady(fd: number, readiness: number): void {
-    const waiters = this.#interest.find(fd)
-    if (waiters === undefined) return
-    if (waiters.user !== null) this.#report(waiters.user, readiness)
-    const { others } = waiters
-    if (others !== null) for (let i = 0; i < others.length; i++) this.#report(others[i] as Task, readiness)
+    const user = this.#interest.userOf(fd)
+    if (user === null) return
+    this.#report(user, readiness)
+    const others = this.#interest.othersOf(fd)
+    if (others !== undefined) for (let i = 0; i < others.length; i++) this.#report(others[i] as Task, readiness)
   }
 
   #report(task: Task, readiness: number): void {
@@ -301,7 +305,7 @@ export class Engine implements Host {
   /** Invariant 5: a live machine has an interest, a deadline, or is dirty or dormant. */
   checkInvariants(): void {
     for (const task of this.#tasks) {
-      if (task === undefined || task.dirty || task.wish.count > 0 || task.machine.dormant) continue
+      if (task === undefined || task.dirty || task.count > 0 || task.machine.dormant) continue
       if (this.#deadlines.deadlineOf(task.id) !== Number.POSITIVE_INFINITY) continue
       throw new Error(`invariant 5: machine ${task.id} (${task.machine.constructor.name}) waits for nothing`)
     }
@@ -356,11 +360,14 @@ export class Engine implements Host {
   #expire(): void {
     while (this.#deadlines.next <= this.now) {
       const task = this.#tasks[this.#deadlines.nextId] as Task
-      const timers = task.machine.timers
+      const { timers } = task.machine
       try {
-        for (let timer = timers?.takeExpired(this.now) ?? -1; timer >= 0; timer = timers?.takeExpired(this.now) ?? -1) {
-          task.machine.expired(timer, this.now)
-          if (!task.alive) break
+        if (timers === null) task.machine.expired(0, this.now)
+        else {
+          for (let timer = timers.takeExpired(this.now); timer >= 0; timer = timers.takeExpired(this.now)) {
+            task.machine.expired(timer, this.now)
+            if (!task.alive) break
+          }
         }
       } catch (error) {
         this.#abortTask(task, error)

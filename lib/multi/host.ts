@@ -77,6 +77,11 @@ export interface Host {
   facility<T>(facility: Facility<T>): T
   /** The machine starts in the next pass. */
   spawn(machine: Machine): Task
+  /**
+   * Another machine of the same kind goes on in the place of one that gives up, which nothing calls any more. Both wait
+   * for the same at this moment; what is armed stays armed.
+   */
+  replace(task: Task, machine: Machine): void
   /** The machine has ended: its interest and its deadlines are gone, nothing calls it any more. */
   retire(task: Task): void
   markDirty(task: Task): void

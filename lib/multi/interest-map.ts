@@ -2,54 +2,20 @@
  * Which descriptor is watched for what, on whose behalf. Each machine's wish is diffed against its last one, and
  * `flush` tells the outside only combined interest that changed (invariant 2). Telling is put off to the end of a
  * pass, so that a connection that changes hands within one pass costs nothing; only `forget` speaks at once, because
- * the descriptor is about to be closed (invariant 1).
+ * the descriptor is about to be closed (invariant 1). Arrays by descriptor, which is small and reused: no object for
+ * each.
  */
 import { Batch } from '../base/batch.ts'
 import { Interest } from '../sys/readiness.ts'
 import type { Task } from './task.ts'
 import type { Wish } from './wish.ts'
 
-/** One descriptor that somebody waits for. */
-class Watch {
-  readonly fd: number
-  /** Who waits for it: nearly always one. */
-  user: Task | null = null
-  others: Task[] | null = null
-  /** What the outside heard last; NONE while it has not heard of this descriptor. */
-  told: number = Interest.NONE
-  changed = false
-  socketData: unknown = undefined
+/** Somebody waits for it, or did when the outside was told last. */
+const KNOWN = 1
+/** It waits for the next flush. */
+const CHANGED = 2
 
-  constructor(fd: number) {
-    this.fd = fd
-  }
-
-  enter(task: Task): void {
-    if (this.user === null) this.user = task
-    else {
-      this.others ??= []
-      this.others.push(task)
-    }
-  }
-
-  leave(task: Task): void {
-    if (this.user === task) this.user = this.others?.shift() ?? null
-    else this.others?.splice(this.others.indexOf(task), 1)
-  }
-
-  /** Of all who wait. */
-  get interest(): number {
-    let interest = this.user?.wish.interestIn(this.fd) ?? Interest.NONE
-    if (this.others !== null) for (const task of this.others) interest |= task.wish.interestIn(this.fd)
-    return interest
-  }
-}
-
-/** The machines on one descriptor. */
-export interface Waiters {
-  readonly user: Task | null
-  readonly others: readonly Task[] | null
-}
+const DESCRIPTORS_FIRST = 64
 
 /** Who hears of changes. */
 export interface InterestListener {
@@ -57,8 +23,15 @@ export interface InterestListener {
 }
 
 export class InterestMap {
-  readonly #watches: (Watch | undefined)[] = []
-  readonly #changed = new Batch<Watch>()
+  /** Who waits for it: nearly always one. */
+  readonly #users: (Task | null)[] = []
+  /** Who else does. */
+  readonly #others = new Map<number, Task[]>()
+  /** What the outside heard last; NONE while it has not heard of this descriptor. */
+  #told = new Uint8Array(DESCRIPTORS_FIRST)
+  #marks = new Uint8Array(DESCRIPTORS_FIRST)
+  readonly #socketData = new Map<number, unknown>()
+  readonly #changed = new Batch<number>()
   readonly #listener: InterestListener
   #size = 0
 
@@ -72,106 +45,156 @@ export class InterestMap {
 
   /** Takes over what a machine now waits for. */
   update(task: Task, wish: Wish): void {
-    const last = task.wish
-    if (last.equals(wish)) return
+    if (task.equals(wish)) return
     for (let i = 0; i < wish.count; i++) {
       const fd = wish.fdAt(i)
-      const watch = this.#watches[fd] ?? this.#create(fd)
-      if (last.interestIn(fd) === Interest.NONE) watch.enter(task)
-      this.#touch(watch)
+      if (task.interestIn(fd) === Interest.NONE) this.#enter(fd, task)
+      this.#touch(fd)
     }
-    for (let i = 0; i < last.count; i++) {
-      const fd = last.fdAt(i)
-      const watch = this.#watches[fd]
-      if (watch === undefined || wish.indexOf(fd) >= 0) continue
-      watch.leave(task)
-      this.#touch(watch)
+    for (let i = 0; i < task.count; i++) {
+      const fd = task.fdAt(i)
+      if (!this.#isKnown(fd) || wish.indexOf(fd) >= 0) continue
+      this.#leave(fd, task)
+      this.#touch(fd)
     }
-    last.copyFrom(wish)
+    task.copyFrom(wish)
   }
 
-  /** Who waits for that descriptor; undefined when nobody does. */
-  find(fd: number): Waiters | undefined {
-    return this.#watches[fd]
+  /** Who waits for that descriptor; null when nobody does. */
+  userOf(fd: number): Task | null {
+    return this.#users[fd] ?? null
   }
 
-  /**
-   * Tells every change that is due. After each call the watch is looked up again: the callback may have changed all.
-   */
+  /** Who does besides. */
+  othersOf(fd: number): readonly Task[] | undefined {
+    return this.#others.size === 0 ? undefined : this.#others.get(fd)
+  }
+
+  /** Tells every change that is due. The callback may change everything. */
   flush(): void {
     const changed = this.#changed
     for (let i = 0; i < changed.length; i++) {
-      const watch = changed.take(i)
-      watch.changed = false
-      if (this.#watches[watch.fd] !== watch) continue
-      const interest = watch.interest
-      if (interest === Interest.NONE) this.forget(watch.fd)
-      else if (interest !== watch.told) this.#announce(watch, interest)
+      const fd = changed.take(i)
+      this.#marks[fd] = (this.#marks[fd] as number) & ~CHANGED
+      if (!this.#isKnown(fd)) continue
+      const interest = this.#interestIn(fd)
+      if (interest === Interest.NONE) this.forget(fd)
+      else if (interest !== this.#told[fd]) this.#announce(fd, interest)
     }
     changed.begin()
   }
 
   /** REMOVE, if the outside knows the descriptor; its number may mean another socket from now on. */
   forget(fd: number): void {
-    const watch = this.#watches[fd]
-    if (watch === undefined) return
-    this.#watches[fd] = undefined
+    if (!this.#isKnown(fd)) return
+    const others = this.othersOf(fd)
+    const socketData = this.#dataOf(fd)
+    const wasTold = this.#told[fd] !== Interest.NONE
+    this.#users[fd]?.remove(fd)
+    if (others !== undefined) for (const task of others) task.remove(fd)
+    this.#users[fd] = null
+    this.#others.delete(fd)
+    this.#socketData.delete(fd)
+    this.#told[fd] = Interest.NONE
+    this.#marks[fd] = (this.#marks[fd] as number) & ~KNOWN
     this.#size--
-    watch.user?.wish.remove(fd)
-    if (watch.others !== null) for (const task of watch.others) task.wish.remove(fd)
-    if (watch.told === Interest.NONE) return
-    watch.told = Interest.NONE
-    this.#listener.tellSocket(fd, Interest.REMOVE, watch.socketData, null)
+    if (wasTold) this.#listener.tellSocket(fd, Interest.REMOVE, socketData, null)
   }
 
   /** REMOVE for everything that was announced; the wishes stay. */
   withdraw(): void {
-    for (const watch of this.#watches) {
-      if (watch === undefined || watch.told === Interest.NONE) continue
-      watch.told = Interest.NONE
-      this.#listener.tellSocket(watch.fd, Interest.REMOVE, watch.socketData, null)
+    for (let fd = 0; fd < this.#users.length; fd++) {
+      if (this.#told[fd] === Interest.NONE) continue
+      this.#told[fd] = Interest.NONE
+      this.#listener.tellSocket(fd, Interest.REMOVE, this.#dataOf(fd), null)
     }
   }
 
   /** As if nobody outside knew anything: everything is announced by the next flush. */
   announceAgain(): void {
-    for (const watch of this.#watches) {
-      if (watch === undefined) continue
-      watch.told = Interest.NONE
-      watch.socketData = undefined
-      this.#touch(watch)
+    this.#socketData.clear()
+    for (let fd = 0; fd < this.#users.length; fd++) {
+      if (!this.#isKnown(fd)) continue
+      this.#told[fd] = Interest.NONE
+      this.#touch(fd)
     }
   }
 
   /** False when the descriptor is not watched. */
   assign(fd: number, socketData: unknown): boolean {
-    const watch = this.#watches[fd]
-    if (watch === undefined) return false
-    watch.socketData = socketData
+    if (!this.#isKnown(fd)) return false
+    this.#socketData.set(fd, socketData)
     return true
   }
 
   forEach(visit: (fd: number, interest: number) => void): void {
-    for (const watch of this.#watches) if (watch !== undefined && watch.interest !== 0) visit(watch.fd, watch.interest)
+    for (let fd = 0; fd < this.#users.length; fd++) {
+      const interest = this.#interestIn(fd)
+      if (interest !== Interest.NONE) visit(fd, interest)
+    }
   }
 
-  #create(fd: number): Watch {
-    const watch = new Watch(fd)
-    // A dense array keeps look-up by descriptor a plain load; descriptors are small and reused.
-    while (this.#watches.length < fd) this.#watches.push(undefined)
-    this.#watches[fd] = watch
-    this.#size++
-    return watch
+  #isKnown(fd: number): boolean {
+    return fd < this.#users.length && ((this.#marks[fd] as number) & KNOWN) !== 0
   }
 
-  #touch(watch: Watch): void {
-    if (watch.changed) return
-    watch.changed = true
-    this.#changed.push(watch)
+  #dataOf(fd: number): unknown {
+    return this.#socketData.size === 0 ? undefined : this.#socketData.get(fd)
   }
 
-  #announce(watch: Watch, interest: number): void {
-    watch.told = interest
-    this.#listener.tellSocket(watch.fd, interest, watch.socketData, watch.user?.machine.subject ?? null)
+  /** Of all who wait. */
+  #interestIn(fd: number): number {
+    let interest = this.#users[fd]?.interestIn(fd) ?? Interest.NONE
+    const others = this.othersOf(fd)
+    if (others !== undefined) for (const task of others) interest |= task.interestIn(fd)
+    return interest
   }
+
+  #enter(fd: number, task: Task): void {
+    this.#reach(fd)
+    if (!this.#isKnown(fd)) {
+      this.#marks[fd] = (this.#marks[fd] as number) | KNOWN
+      this.#size++
+    }
+    if (this.#users[fd] === null) {
+      this.#users[fd] = task
+      return
+    }
+    const others = this.#others.get(fd)
+    if (others === undefined) this.#others.set(fd, [task])
+    else others.push(task)
+  }
+
+  #leave(fd: number, task: Task): void {
+    const others = this.#others.get(fd)
+    if (this.#users[fd] === task) this.#users[fd] = others?.shift() ?? null
+    else others?.splice(others.indexOf(task), 1)
+    if (others?.length === 0) this.#others.delete(fd)
+  }
+
+  /** A dense array keeps look-up by descriptor a plain load. */
+  #reach(fd: number): void {
+    while (this.#users.length <= fd) this.#users.push(null)
+    if (fd < this.#told.length) return
+    this.#told = grown(this.#told, fd)
+    this.#marks = grown(this.#marks, fd)
+  }
+
+  #touch(fd: number): void {
+    const marks = this.#marks[fd] as number
+    if ((marks & CHANGED) !== 0) return
+    this.#marks[fd] = marks | CHANGED
+    this.#changed.push(fd)
+  }
+
+  #announce(fd: number, interest: number): void {
+    this.#told[fd] = interest
+    this.#listener.tellSocket(fd, interest, this.#dataOf(fd), this.#users[fd]?.machine.subject ?? null)
+  }
+}
+
+function grown(array: Uint8Array<ArrayBuffer>, fd: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(Math.max(fd + 1, array.length * 2))
+  larger.set(array)
+  return larger
 }

@@ -34,7 +34,7 @@ export interface Machine {
   readonly kind: MachineKind
   /** What `socketFunction` is told as its subject; null for internal machines. */
   readonly subject: object | null
-  /** Its deadlines; the engine arms the earliest. null when it never has one. */
+  /** Its deadlines; the engine arms the earliest. null when it has none but what the machine before it left armed. */
   readonly timers: TimerTable | null
   /** Called once, in the first pass after `spawn`. */
   start(now: number): void

@@ -5,7 +5,7 @@
 import { wrongType } from '../base/options.ts'
 import { ByteDriver, HIGH_WATER_MARK } from './connection/byte-driver.ts'
 import type { CloseReason } from './connection/close-reason.ts'
-import { Connection, machineOf } from './connection/connection.ts'
+import { Connection, machineOf, standingOf } from './connection/connection.ts'
 import type { BroadcastOptions } from './server-control.ts'
 
 const SLOW: CloseReason = 'policy'
@@ -31,12 +31,11 @@ export function broadcast(
   const { slow = 'skip' } = options
   let count = 0
   for (const connection of connections) {
-    const machine = machineOf(connection)
-    const { driver } = machine
-    if (!machine.open || !(driver instanceof ByteDriver) || driver.isRunning) continue
+    const { driver, open } = standingOf(connection)
+    if (!open || !(driver instanceof ByteDriver) || driver.isRunning) continue
     if (connection === current || except.includes(connection)) continue
     const isSlow = driver.writableLength > HIGH_WATER_MARK
-    if (isSlow && slow === 'disconnect') machine.reset(SLOW)
+    if (isSlow && slow === 'disconnect') machineOf(connection).reset(SLOW)
     if (isSlow && slow !== 'queue') continue
     connection.write(content)
     count++

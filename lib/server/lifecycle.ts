@@ -7,7 +7,7 @@ import type { SystemError } from '../base/errors.ts'
 import type { Host } from '../multi/host.ts'
 import type { Rejection } from './admission/admission.ts'
 import { ClosingCallbacks } from './closing-callbacks.ts'
-import { machineOf } from './connection/connection.ts'
+import { machineOf, standingOf } from './connection/connection.ts'
 import type { ConnectionMachine } from './connection/connection-machine.ts'
 import { ControlMachine, type ControlOwner, ControlTimer } from './control-machine.ts'
 import { Departure } from './departure.ts'
@@ -271,7 +271,7 @@ export class Lifecycle implements ControlOwner {
     if (this.state !== 'stopping') this.#enter('stopping')
     this.#control?.set(ControlTimer.CUT, NEVER)
     // Who only waits for the peer's last bytes has finished.
-    for (const connection of this.#reception.registry.all()) machineOf(connection).endLingering()
+    for (const connection of this.#reception.registry.all()) standingOf(connection).endLingering()
     departure.isCutting = true
     this.#endAll(departure.reset)
   }

@@ -13,7 +13,7 @@ import { LocalCounts } from './admission/admission-counts.ts'
 import { rejectWithBytes } from './admission/rejected-peer.ts'
 import { type ByteSettings, HIGH_WATER_MARK } from './connection/byte-driver.ts'
 import { CLOSE_REASONS, type CloseReason } from './connection/close-reason.ts'
-import { Connection, type ConnectionBook, machineOf } from './connection/connection.ts'
+import { Connection, type ConnectionBook, machineOf, standingOf } from './connection/connection.ts'
 import type { ConnectionMachine, SetupFailure } from './connection/connection-machine.ts'
 import { type SetupPlan, StreamSetup } from './connection/connection-setup.ts'
 import type { Driver } from './connection/driver.ts'
@@ -300,7 +300,7 @@ export class Reception implements ListenerOwner, ConnectionBook {
   #idlest(): Connection | null {
     let looks = 0
     for (const connection of this.registry.values()) {
-      if (machineOf(connection).driver?.idle === true) return connection
+      if (standingOf(connection).idle) return connection
       if (++looks === EVICTION_LOOKS_MAX) break
     }
     return null

@@ -2,7 +2,7 @@
  * The sessions of a server: as many as may run at once, and the connections that wait for one to end. A session that
  * outlives its connection keeps its place until it ends; what waits never keeps a server from stopping.
  */
-import { type Connection, machineOf } from './connection/connection.ts'
+import { type Connection, standingOf } from './connection/connection.ts'
 import type { SessionStrategy } from './server-strategy.ts'
 
 /** More than any program wants to have in its hands at once by accident. */
@@ -65,7 +65,7 @@ export class Sessions {
       this.#owner.sessionFailed(connection, error)
     } finally {
       this.#running--
-      if (!machineOf(connection).host.closed) {
+      if (!standingOf(connection).host.closed) {
         const next = this.#waiting.shift()
         if (next !== undefined) void this.#run(next)
         this.#owner.sessionEnded()

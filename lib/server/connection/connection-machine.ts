@@ -1,9 +1,9 @@
 /**
  * One connection of a server as a machine: setting up → open → closing → ended. While it is set up, layers are put on
  * the stream (PROXY header, TLS); open, a driver moves the bytes; closing, our side has said its last word and the
- * peer's is read out, so that a reset does not destroy what it was sent. The only setter of the state is `#enter`. One
- * timer is armed and looked at when it is due, so that deadlines which move with every request cost nothing. What a
- * callback throws resets this connection, and no other.
+ * peer's is read out, so that a reset does not destroy what it was sent. Between two requests it may be folded: another
+ * machine goes on later. The only setter of the state is `#enter`. One timer is armed and looked at when it is due, so
+ * that deadlines which move cost nothing. What a callback throws resets this connection, and no other.
  */
 import { TimerTable } from '../../base/timer-table.ts'
 import { FilterStatus } from '../../connection/filter.ts'
@@ -16,16 +16,13 @@ import { Interest } from '../../sys/readiness.ts'
 import { NORMAL_LEVEL } from '../priority.ts'
 import type { CloseReason } from './close-reason.ts'
 import type { Driver } from './driver.ts'
-
-/** Bytes of the peer that are read out after our last; what sends more than that is not worth waiting for. */
-const LINGER_BYTES_MAX = 1024 * 1024
-/** Reads of one run, so that a fast sender does not starve the other machines. */
-const READS_PER_RUN = 10
+import { FoldedConnection, type FoldedOwner } from './folded-connection.ts'
+import { Lingering, LingerStatus } from './lingering.ts'
 
 const WATCH = 0
 const TIMER_COUNT = 1
 
-const State = { SETTING_UP: 0, OPEN: 1, CLOSING: 2, ENDED: 3 } as const
+const State = { SETTING_UP: 0, OPEN: 1, CLOSING: 2, FOLDED: 3, ENDED: 4 } as const
 type State = (typeof State)[keyof typeof State]
 
 /** Why a connection never opened, and what the peer is told. */
@@ -51,7 +48,7 @@ export interface ConnectionSetup {
 export interface ConnectionOwner {
   /** How long the peer's last bytes are read out. */
   readonly lingerMs: number
-  /** The layers are set up. What drives it from now on: it only builds. */
+  /** The layers are set up, or it is unfolded. What drives it from now on: it only builds. */
   begin(machine: ConnectionMachine): Driver
   /** It is open; may end it, and its driver is not opened then. */
   opened?(): void
@@ -59,13 +56,6 @@ export interface ConnectionOwner {
   ended(reason: CloseReason, error: Error | null): void
   /** A callback of the user's threw; the connection has ended already. Must not throw. */
   threw(error: unknown): void
-}
-
-/** Our last word is said, and the peer's is read out. */
-interface Linger {
-  readonly deadline: number
-  bytes: number
-  finSent: boolean
 }
 
 export class ConnectionMachine implements Machine {
@@ -89,15 +79,37 @@ export class ConnectionMachine implements Machine {
   /** `drain` came before there was a driver. */
   #isDraining = false
   /** While it is closing. */
-  #linger: Linger | null = null
+  #lingering: Lingering | null = null
 
-  constructor(host: Host, stream: ByteStream, owner: ConnectionOwner & object, setup: ConnectionSetup | null) {
+  /** `task`: of the machine whose place it takes. */
+  constructor(
+    host: Host,
+    stream: ByteStream,
+    owner: ConnectionOwner & object,
+    setup: ConnectionSetup | null,
+    task: Task | null = null,
+  ) {
     this.host = host
     this.stream = stream
     this.subject = owner
     this.#setup = setup
     this.movedAt = stream.createdAt
-    this.#task = host.spawn(this)
+    this.#task = task ?? host.spawn(this)
+  }
+
+  /** Goes on where another gave up. */
+  static unfold(folded: FoldedConnection, owner: ConnectionOwner & object): ConnectionMachine {
+    const { host, stream, task } = folded
+    const machine = new ConnectionMachine(host, stream, owner, null, task)
+    machine.bytesRead = folded.bytesRead
+    machine.bytesWritten = folded.bytesWritten
+    machine.movedAt = folded.movedAt
+    machine.level = folded.level
+    machine.#driver = owner.begin(machine)
+    machine.#driver.unfold?.(folded.remembered)
+    machine.#enter(State.OPEN)
+    host.replace(task, machine)
+    return machine
   }
 
   // On the prototype: there are thousands of connections.
@@ -112,6 +124,11 @@ export class ConnectionMachine implements Machine {
 
   get settingUp(): boolean {
     return this.#state === State.SETTING_UP
+  }
+
+  /** Between two requests, everything sent: nothing is lost when it is closed. */
+  get idle(): boolean {
+    return this.#state === State.OPEN && this.#driver?.idle === true
   }
 
   /** Layers are being put on the stream, and bytes may have been read for them. */
@@ -150,9 +167,22 @@ export class ConnectionMachine implements Machine {
 
   /** What it waits for changed outside of a run, within an entry of the engine. */
   settle(): void {
-    if (this.#state === State.ENDED) return
+    if (this.#isOver()) return
     this.#arm()
     this.host.settle(this.#task)
+  }
+
+  /** Leaves nothing but what another machine needs to go on, for `owner` to keep. null: not now. */
+  fold(owner: FoldedOwner & object): FoldedConnection | null {
+    if (this.#state !== State.OPEN || this.#isDraining || !this.stream.isPlain) return null
+    // What is armed and watched from here on is of this moment; what is due has to be looked at first.
+    if (this.#deadline() <= this.host.now) return null
+    this.settle()
+    const remembered = this.#driver?.fold?.() ?? -1
+    if (remembered < 0) return null
+    this.#driver = null
+    this.#enter(State.FOLDED)
+    return new FoldedConnection(this, owner, this.#task, remembered)
   }
 
   /** Another protocol takes over, as after 101. The old driver hears nothing more. */
@@ -177,7 +207,7 @@ export class ConnectionMachine implements Machine {
 
   /** Closes at once. */
   fail(reason: CloseReason, error: Error | null): void {
-    if (this.#state === State.ENDED) return
+    if (this.#isOver()) return
     this.#reason = reason
     this.#error = error
     if (this.#driver?.openEnded === true) this.#cut()
@@ -193,7 +223,7 @@ export class ConnectionMachine implements Machine {
 
   /** Closes at once, with a reset instead of a FIN, so that nobody takes what was sent for the whole. */
   reset(reason: CloseReason, error: Error | null = null): void {
-    if (this.#state === State.ENDED) return
+    if (this.#isOver()) return
     this.#reason = reason
     this.#error = error
     this.#cut()
@@ -234,7 +264,7 @@ export class ConnectionMachine implements Machine {
       this.#setUp(now)
     }
     if (this.#state === State.OPEN) this.#drive(now, reported)
-    if (this.#state === State.CLOSING) this.#runClosing(this.#linger as Linger)
+    if (this.#state === State.CLOSING) this.#runClosing()
     this.#arm()
   }
 
@@ -282,12 +312,12 @@ export class ConnectionMachine implements Machine {
       case State.OPEN:
         return (this.#driver as Driver).deadline
       default:
-        return this.#linger?.deadline ?? Number.POSITIVE_INFINITY
+        return this.#lingering?.deadline ?? Number.POSITIVE_INFINITY
     }
   }
 
   #arm(): void {
-    if (this.#state === State.ENDED) return
+    if (this.#isOver()) return
     const deadline = this.#deadline()
     if (deadline < this.timers.next) this.timers.set(WATCH, deadline)
   }
@@ -352,38 +382,20 @@ export class ConnectionMachine implements Machine {
     }
   }
 
-  /** FIN now, if what TLS has to say first can be sent; then nothing is decrypted any more, only counted. */
   #close(): void {
     this.#enter(State.CLOSING)
-    const linger = { deadline: this.host.now + this.subject.lingerMs, bytes: 0, finSent: false }
-    this.#linger = linger
-    this.#sendFin(linger)
+    const lingering = new Lingering(this.host, this.stream, this.subject.lingerMs)
+    this.#lingering = lingering
+    if (!lingering.sendFin()) return this.#end()
     // Its last bytes may be here already, announced before and not again.
     this.markDirty()
     this.settle()
   }
 
-  #sendFin(linger: Linger): void {
-    const { stream } = this
-    let result = stream.shutdownWrite()
-    if (result === -this.host.kernel.errno.EAGAIN) return
-    // TLS that failed has no more to say; its alert is out.
-    if (result < 0) result = stream.socket.shutdownWrite()
-    linger.finSent = true
-    if (result < 0) this.#end()
-  }
-
-  #runClosing(linger: Linger): void {
-    const { host, stream } = this
-    if (!linger.finSent) this.#sendFin(linger)
-    const { scratch } = host
-    for (let reads = 0; reads < READS_PER_RUN && this.#state === State.CLOSING; reads++) {
-      const received = stream.socket.recv(scratch.id, 0, scratch.bytes.length)
-      if (received === -host.kernel.errno.EAGAIN) return
-      linger.bytes += Math.max(received, 0)
-      if (received <= 0 || linger.bytes > LINGER_BYTES_MAX) this.#end()
-    }
-    if (this.#state === State.CLOSING) this.markDirty()
+  #runClosing(): void {
+    const status = this.#lingering?.advance()
+    if (status === LingerStatus.OVER) this.#end()
+    else if (status === LingerStatus.MORE) this.markDirty()
   }
 
   /** Ends by a reset. */
@@ -397,7 +409,7 @@ export class ConnectionMachine implements Machine {
 
   /** The only end. */
   #end(): void {
-    if (this.#state === State.ENDED) return
+    if (this.#isOver()) return
     this.#enter(State.ENDED)
     this.timers.clearAll()
     this.stream.close()
@@ -411,6 +423,11 @@ export class ConnectionMachine implements Machine {
       this.subject.threw(thrown)
     }
     this.subject.ended(this.#reason, this.#error)
+  }
+
+  /** It is nobody's business any more what it does. */
+  #isOver(): boolean {
+    return this.#state >= State.FOLDED
   }
 
   #enter(state: State): void {

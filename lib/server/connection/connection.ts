@@ -19,6 +19,7 @@ import { ConnectionMachine, type ConnectionOwner } from './connection-machine.ts
 import { type SetupPlan, type SetupResult, StreamSetup } from './connection-setup.ts'
 import { type ConnectionTls, describeTls } from './connection-tls.ts'
 import type { Driver } from './driver.ts'
+import type { FoldedConnection, FoldedOwner } from './folded-connection.ts'
 import { ReplayFilter } from './replay-filter.ts'
 import type { SocketTicket } from './ticket.ts'
 import { type TicketGiver, ticketOffices, UNCLAIMED_MS } from './ticket-office.ts'
@@ -52,8 +53,16 @@ export interface DetachOptions {
 const NAME_LENGTH_MAX = 127
 const DETACH = { unclaimedMs: isDuration }
 
+let standingWithin: (connection: Connection) => Standing
 let machineWithin: (connection: Connection) => ConnectionMachine
 let bytesWithin: (connection: Connection) => ByteDriver<Connection>
+
+/** What it is at this moment: to look at it leaves it so. */
+type Standing = ConnectionMachine | FoldedConnection
+
+export function standingOf(connection: Connection): Standing {
+  return standingWithin(connection)
+}
 
 /** The machine of a connection, for what runs on it inside this library. */
 export function machineOf(connection: Connection): ConnectionMachine {
@@ -65,10 +74,10 @@ export function bytesOf(connection: Connection): ByteDriver<Connection> {
   return bytesWithin(connection)
 }
 
-export class Connection extends ByteFace<Connection> implements ConnectionOwner {
+export class Connection extends ByteFace<Connection> implements ConnectionOwner, FoldedOwner {
   /** Anything of yours. */
   data: unknown = undefined
-  readonly #machine: ConnectionMachine
+  #standing: Standing
   readonly #book: ConnectionBook
   #bytes: ByteDriver<Connection> | null = null
   /** What the set-up learned: the addresses of a PROXY header. */
@@ -77,7 +86,8 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   #controller: AbortController | null = null
 
   static {
-    machineWithin = (connection) => connection.#machine
+    standingWithin = (connection) => connection.#standing
+    machineWithin = (connection) => connection.#machine()
     bytesWithin = (connection) => connection.#bytesFor(null)
   }
 
@@ -94,17 +104,17 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     if (head !== null && head.length > 0) stream.push(new ReplayFilter(host, stream.top, head))
     const isSetUp = plan === null || !StreamSetup.isNeeded(plan, stream.peer)
     const setup = isSetUp ? null : new StreamSetup(host, stream, plan, this)
-    this.#machine = new ConnectionMachine(host, stream, this, setup)
+    this.#standing = new ConnectionMachine(host, stream, this, setup)
   }
 
   /** Never used again within a Multi, unlike the descriptor. */
   get id(): number {
-    return this.#machine.stream.id
+    return this.#standing.stream.id
   }
 
   /** -1 once closed or handed over. */
   get fd(): number {
-    return this.#machine.stream.fd
+    return this.#standing.stream.fd
   }
 
   /** Who is at the other end: of the PROXY header when one came. null when the kernel no longer knows it. */
@@ -114,24 +124,24 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
 
   /** The other end of the socket itself: behind a proxy, the proxy. */
   get rawPeer(): SocketAddress | null {
-    return this.#machine.stream.peer
+    return this.#standing.stream.peer
   }
 
   /** Our end: of the PROXY header when one came. */
   get local(): SocketAddress | null {
-    return this.#found?.local ?? this.#machine.stream.local
+    return this.#found?.local ?? this.#standing.stream.local
   }
 
   /** Who opened the other end of a unix socket; null for others, and once closed. */
   get peerCredentials(): PeerCredentials | null {
-    const { host, stream } = this.#machine
+    const { host, stream } = this.#standing
     const answer = stream.fd < 0 ? -1 : host.kernel.peerCredentials(stream.fd)
     return typeof answer === 'number' ? null : answer
   }
 
   /** What TLS agreed on; null without TLS, and before the handshake is complete. */
   get tls(): ConnectionTls | null {
-    return describeTls(this.#machine.stream)
+    return describeTls(this.#standing.stream)
   }
 
   /** '' until it is set. Unique within a server whatever the case of its letters, at most 127 characters. */
@@ -142,58 +152,58 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   set name(name: string) {
     if (typeof name !== 'string') throw wrongType('name', 'a string', name)
     if (name.length > NAME_LENGTH_MAX) throw wrongRange('name', `at most ${NAME_LENGTH_MAX} characters`, name)
-    if (!this.#machine.ended) this.#book.rename(this, name)
+    if (!this.#standing.ended) this.#book.rename(this, name)
     this.#name = name
   }
 
   /** ms by the clock of its Multi. */
   get createdAt(): number {
-    return this.#machine.stream.createdAt
+    return this.#standing.stream.createdAt
   }
 
   /** ms since bytes last came or went. */
   get idleMs(): number {
-    return Math.max(0, this.#machine.host.now - this.#machine.movedAt)
+    return Math.max(0, this.#standing.host.now - this.#standing.movedAt)
   }
 
   /** How much it may read and send before others have their turn; that of its server when it came. */
   get priority(): Priority {
-    return priorityAt(this.#machine.level)
+    return priorityAt(this.#standing.level)
   }
 
   /** From its next turn on; returns the previous one. */
   setPriority(priority: Priority): Priority {
     isPriority('priority', priority)
     const previous = this.priority
-    this.#machine.level = levelOf(priority)
+    this.#standing.level = levelOf(priority)
     return previous
   }
 
   /** Without those of TLS and of a PROXY header. */
   get bytesRead(): number {
-    return this.#machine.bytesRead
+    return this.#standing.bytesRead
   }
 
   get bytesWritten(): number {
-    return this.#machine.bytesWritten
+    return this.#standing.bytesWritten
   }
 
   /** 'closing': our last word is said, and the peer's last bytes are read out. */
   get state(): 'setting-up' | 'open' | 'closing' | 'closed' {
-    const machine = this.#machine
+    const machine = this.#standing
     if (machine.open) return 'open'
     return machine.settingUp ? 'setting-up' : machine.ended ? 'closed' : 'closing'
   }
 
   get open(): boolean {
-    return this.#machine.open
+    return this.#standing.open
   }
 
   /** Aborts when the connection has ended, however it did; its reason is the error, if there was one. */
   get signal(): AbortSignal {
     if (this.#controller === null) {
       this.#controller = new AbortController()
-      if (this.#machine.ended) this.#controller.abort()
+      if (this.#standing.ended) this.#controller.abort()
     }
     return this.#controller.signal
   }
@@ -203,15 +213,15 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
   /** So many ms more, counted from now, before it counts as idle. */
   extend(milliseconds: number): void {
     isDuration('milliseconds', milliseconds)
-    const { driver, host } = this.#machine
     if (this.#isOver()) return
+    const { driver, host } = this.#machine()
     withinEngine(host, 'extend', () => (driver ?? this.#bytesFor('extend')).extend?.(milliseconds, host.now))
   }
 
   /** Orderly: what was written is sent, then FIN, then the peer's last bytes are read out for a while. Idempotent. */
   close(): void {
-    const machine = this.#machine
     if (this.#isOver()) return
+    const machine = this.#machine()
     withinEngine(machine.host, 'close', () => {
       const driver = machine.settingUp ? this.#bytes : machine.driver
       if (driver?.close !== undefined) driver.close('done')
@@ -221,8 +231,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
 
   /** At once, by RST: what was not sent is lost. `onClose` has been called when it returns. */
   abort(): void {
-    const machine = this.#machine
-    if (!this.#isOver()) withinEngine(machine.host, 'abort', () => machine.reset('aborted'))
+    if (!this.#isOver()) withinEngine(this.#standing.host, 'abort', () => this.#machine().reset('aborted'))
   }
 
   /**
@@ -232,7 +241,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
    */
   detach(options: DetachOptions = {}): SocketTicket {
     checkOptions('detach', options, DETACH)
-    const machine = this.#machine
+    const machine = this.#machine()
     const { stream, host } = machine
     const bytes = this.#bytesFor('detach')
     if (this.#isOver()) throw new MultiError('BAD_SOCKET', 'detach: this connection is closed')
@@ -287,7 +296,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
 
   /** @internal After another protocol: the driver of bytes, of which those that were read already come first. */
   bytesAfter(head: Uint8Array | null, onOpen: ByteCallback<Connection> | null): ByteDriver<Connection> {
-    this.#bytes = new ByteDriver<Connection>(this.#machine, this, this.#book.bytes, head).begin(onOpen)
+    this.#bytes = new ByteDriver<Connection>(this.#machine(), this, this.#book.bytes, head).begin(onOpen)
     return this.#bytes
   }
 
@@ -296,7 +305,7 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     const controller = this.#controller
     if (controller !== null) {
       const why = error ?? new Error(`the connection has ended: ${reason}`)
-      settlementDesk(this.#machine.host).push({ settle: () => controller.abort(why) })
+      settlementDesk(this.#standing.host).push({ settle: () => controller.abort(why) })
     }
     // It may have callbacks, although it never opened.
     try {
@@ -312,20 +321,40 @@ export class Connection extends ByteFace<Connection> implements ConnectionOwner 
     this.#book.threw(this, error)
   }
 
+  /** @internal Between two requests: gives up what serves them until there is another. False: not now. */
+  fold(): boolean {
+    const folded = this.#machine().fold(this)
+    if (folded !== null) this.#standing = folded
+    return folded !== null
+  }
+
+  /** @internal */
+  unfold(): ConnectionMachine {
+    return this.#machine()
+  }
+
+  #machine(): ConnectionMachine {
+    const standing = this.#standing
+    if (standing instanceof ConnectionMachine) return standing
+    const machine = ConnectionMachine.unfold(standing, this)
+    this.#standing = machine
+    return machine
+  }
+
   #isOver(): boolean {
-    return !this.#machine.open && !this.#machine.settingUp
+    return !this.#standing.open && !this.#standing.settingUp
   }
 
   /** null as a name: the driver itself is being made. */
   #bytesFor(name: string | null): ByteDriver<Connection> {
-    const { driver } = this.#machine
+    const { driver } = this.#machine()
     if (name !== null && driver !== null && driver !== this.#bytes) {
       throw new MultiError('BAD_SOCKET', `${name}: a protocol moves the bytes of this connection`)
     }
-    if (this.#bytes === null && this.#machine.host.closed) {
+    if (this.#bytes === null && this.#standing.host.closed) {
       throw new MultiError('BAD_HANDLE', `${name}: the Multi of this connection is closed`)
     }
-    this.#bytes ??= new ByteDriver<Connection>(this.#machine, this, this.#book.bytes)
+    this.#bytes ??= new ByteDriver<Connection>(this.#machine(), this, this.#book.bytes)
     return this.#bytes
   }
 

@@ -11,6 +11,13 @@ export interface Driver {
   /** Between two requests: nothing is lost when it is closed to make room for another. A driver without it never is. */
   readonly idle?: boolean
   /**
+   * Everything that it must remember to go on later in another object, as one integer from 0 on; -1: not now. Lets go
+   * of what it holds then, and hears nothing more, `closed` included. A driver without it never is folded.
+   */
+  fold?(): number
+  /** Instead of `open`: goes on with what another remembered. */
+  unfold?(remembered: number): void
+  /**
    * What is being sent goes on until the end of the connection: ended now it must be reset, so that the peer does not
    * take a part for the whole. A driver without it says where things end.
    */

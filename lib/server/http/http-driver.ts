@@ -11,6 +11,7 @@ import type { Driver } from '../connection/driver.ts'
 import { Answer } from './answer.ts'
 import { Exchange } from './exchange.ts'
 import { HttpEndings, Phase } from './http-endings.ts'
+import { WARM_MS } from './idle-connections.ts'
 
 /** Of one run, so that a peer with much to ask or to send does not starve the other machines. */
 const READS_PER_RUN = 10
@@ -23,6 +24,8 @@ export class HttpDriver extends HttpEndings implements Driver {
   /** Bytes of a body that nobody wants. */
   #discarded = 0
   #isRunning = false
+  /** It has no exchange of its own yet. */
+  #isResting = true
   /** The last run stopped with more to read. */
   #mayHaveMore = false
 
@@ -35,6 +38,10 @@ export class HttpDriver extends HttpEndings implements Driver {
     this.idleSince = now
     // The peer spoke first, most likely.
     this.#mayHaveMore = true
+  }
+
+  override fold(): number {
+    return this.#mayHaveMore ? -1 : super.fold()
   }
 
   run(now: number, readiness: number): void {
@@ -55,7 +62,7 @@ export class HttpDriver extends HttpEndings implements Driver {
     this.flush(now)
     // All went at once, so nothing will announce that the next request may be read.
     if (isHeldBack && this.isOurs && exchange.reply.outbox.pending <= PENDING_BYTES_MAX) this.machine.markDirty()
-    if (this.isBetween) this.book.exchanges.rest(this)
+    if (this.isBetween) this.book.idleConnections.rest(this, now)
   }
 
   wants(): number {
@@ -110,9 +117,9 @@ export class HttpDriver extends HttpEndings implements Driver {
 
   #receive(now: number): void {
     this.#mayHaveMore = false
-    const { exchanges } = this.book
-    if (exchanges.isResting(this.exchange)) {
-      this.exchange = exchanges.made(new Exchange(this.machine, this.connection, this.book, this))
+    if (this.#isResting) {
+      this.#isResting = false
+      this.exchange = new Exchange(this.machine, this.connection, this.book, this)
     }
     const { host, stream } = this.machine
     const most = this.machine.share(READS_PER_RUN)
@@ -186,6 +193,7 @@ export class HttpDriver extends HttpEndings implements Driver {
     this.exchange.clock.headAt = now
     this.exchange.clock.bodyMovedAt = now
     this.#discarded = 0
+    this.isWarm = this.requests > 0 && now - this.idleSince < WARM_MS
     this.requests++
     if (reader.target.length > limits.targetBytes) return this.refuse(414, 'error', 'error', reader.method)
     if (requestLine !== null) exchange.tellLine(requestLine, reader.target)

@@ -11,10 +11,10 @@ import type { ConnectionMachine } from '../connection/connection-machine.ts'
 import { Answer } from './answer.ts'
 import { EndReports, requestEndOf } from './end-reports.ts'
 import { Exchange, type ExchangeDriver } from './exchange.ts'
-import type { ExchangeHolder, ExchangePool } from './exchange-pool.ts'
 import type { HttpBook } from './http-book.ts'
 import { RequestAbortedError, type RequestEnd } from './http-error.ts'
 import type { HttpSettings } from './http-options.ts'
+import { type IdleConnection, type IdleConnections, WARM_MS } from './idle-connections.ts'
 import { idleDeadline } from './request/request-clock.ts'
 import type { RequestInput } from './request/request-input.ts'
 import type { Upgrade } from './upgrade/upgrade.ts'
@@ -24,21 +24,26 @@ export const Phase = { IDLE: 0, HEAD: 1, BODY: 2, WHOLE: 3 } as const
 export type Phase = (typeof Phase)[keyof typeof Phase]
 
 export interface DriverBook extends HttpBook {
-  readonly exchanges: ExchangePool
+  readonly idleConnections: IdleConnections
+  /** The one that all share of whose request nothing is here: it is never begun. */
+  resting(make: () => Exchange): Exchange
 }
 
-export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
+export abstract class HttpEndings implements ExchangeDriver, IdleConnection {
   isDraining = false
+  isListed = false
   protected readonly machine: ConnectionMachine
   protected readonly book: DriverBook
   protected readonly settings: HttpSettings
   protected readonly connection: Connection
-  /** While nothing of a request is here, one that many share. */
-  exchange: Exchange
+  /** Until something of a request is here, one that many share. */
+  protected exchange: Exchange
   protected phase: Phase = Phase.IDLE
   /** The connection was opened, or its last request ended. */
   protected idleSince = 0
   protected requests = 0
+  /** The last request came soon after the one before. */
+  protected isWarm = false
   /** No further request is read; the connection ends when all is sent. */
   protected isClosing = false
   readonly #reports: EndReports | null
@@ -51,8 +56,9 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
     this.book = book
     this.settings = book.settings
     this.connection = connection
-    this.exchange = book.exchanges.resting(() => new Exchange(machine, connection, book, this))
+    this.exchange = book.resting(() => new Exchange(machine, connection, book, this))
     this.#reports = book.settings.onRequestEnd === null ? null : new EndReports(book, connection)
+    book.idleConnections.came()
   }
 
   protected get input(): RequestInput {
@@ -67,6 +73,32 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
   /** Between two requests, and everything is sent. */
   get idle(): boolean {
     return this.isBetween && this.exchange.reply.outbox.isEmpty
+  }
+
+  get isOver(): boolean {
+    return !this.isOurs
+  }
+
+  mayFold(now: number): boolean {
+    const isColdAtOnce = this.requests > 0 && !this.isWarm
+    return this.idle && (isColdAtOnce || now - this.idleSince >= WARM_MS)
+  }
+
+  foldConnection(): boolean {
+    return this.connection.fold()
+  }
+
+  /** What it remembers is the number of requests; when the last one ended, its machine knows. */
+  fold(): number {
+    if (!this.idle || this.isClosing || this.isDraining || this.input.unread > 0) return -1
+    this.input.rest()
+    this.book.idleConnections.left()
+    return this.requests
+  }
+
+  unfold(requests: number): void {
+    this.requests = requests
+    this.idleSince = this.machine.movedAt
   }
 
   get openEnded(): boolean {
@@ -146,7 +178,7 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
     }
     exchange.close(error)
     this.input.rest()
-    this.book.exchanges.closed(exchange)
+    this.book.idleConnections.left()
   }
 
   #handlerDeadline(): number {
@@ -242,6 +274,7 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
       if (bytesWritten !== this.#written) {
         this.#written = bytesWritten
         this.exchange.clock.sentAt = now
+        this.machine.movedAt = now
       }
       if (result < 0) {
         if (result !== -this.machine.host.kernel.errno.EAGAIN) this.broken(result, 'send')
@@ -265,7 +298,7 @@ export abstract class HttpEndings implements ExchangeDriver, ExchangeHolder {
     const head = this.input.takeRest()
     this.input.rest()
     exchange.clear()
-    this.book.exchanges.closed(exchange)
+    this.book.idleConnections.left()
     if (request !== null) this.#reports?.tell(request, 'upgraded', exchange.clock, now)
     this.machine.hand(upgrade.takeOver(this.machine, exchange.connection, head))
   }

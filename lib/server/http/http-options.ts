@@ -63,6 +63,8 @@ export interface HttpLimits {
   readonly pipelineBytes: number
   /** The last of so many is answered with Connection: close. */
   readonly requestsPerConnection: number
+  /** So many keep between two requests what serves them; of others it is made anew, so that they take little memory. */
+  readonly keptConnections: number
   /** Bytes per second that a body must average, 408 below; 0: none. */
   readonly bodyMinRate: number
   /** From when on it is looked at. */
@@ -77,6 +79,7 @@ const HTTP_LIMITS: HttpLimits = {
   discardBytes: 256 * 1024,
   pipelineBytes: 64 * 1024,
   requestsPerConnection: 1_000_000,
+  keptConnections: 1024,
   bodyMinRate: 100,
   bodyMinRateAfterMs: 10_000,
 }

@@ -10,11 +10,12 @@ import { panic, report } from '../panic.ts'
 import { Server, type ServerKind } from '../server.ts'
 import type { ServerEvents } from '../server-events.ts'
 import type { ServerBaseOptions } from '../server-options.ts'
-import { ExchangePool } from './exchange-pool.ts'
+import type { Exchange } from './exchange.ts'
 import type { Departure } from './http-book.ts'
 import { HttpDriver } from './http-driver.ts'
 import type { DriverBook } from './http-endings.ts'
 import { HTTP_CHECKS, type HttpOptions, type HttpSettings, httpSettings } from './http-options.ts'
+import { IdleConnections } from './idle-connections.ts'
 import { ReaderPool } from './request/request-input.ts'
 
 export interface HttpServerOptions<Data = unknown> extends Omit<ServerBaseOptions<Data>, 'limits'>, HttpOptions {}
@@ -40,15 +41,22 @@ export class HttpServer<Data = unknown> extends Server<Data> {
 class Book implements DriverBook {
   readonly settings: HttpSettings
   readonly readers: ReaderPool
-  readonly exchanges: ExchangePool = new ExchangePool()
+  readonly idleConnections: IdleConnections
+  #resting: Exchange | null = null
   readonly #departure: () => Departure | null
   readonly #onError: ServerEvents['onError']
 
   constructor(settings: HttpSettings, departure: () => Departure | null, onError: ServerEvents['onError']) {
     this.settings = settings
     this.readers = new ReaderPool(settings)
+    this.idleConnections = new IdleConnections(settings.limits.keptConnections)
     this.#departure = departure
     this.#onError = onError
+  }
+
+  resting(make: () => Exchange): Exchange {
+    this.#resting ??= make()
+    return this.#resting
   }
 
   get departure(): Departure | null {
