@@ -4,7 +4,7 @@
  * address. Peers without an IP address have no key and are not counted.
  */
 import { Family, type SocketAddress } from '../../sys/kernel.ts'
-import { ipBytes } from '../../wire/ip-address.ts'
+import { ipBytes, ipv4Value } from '../../wire/ip-address.ts'
 
 /** A number for IPv4, a text for IPv6. Means something only among keys of the same lengths. */
 export type PrefixKey = number | string
@@ -21,27 +21,27 @@ const MAPPED_AT = 12
 
 export function prefixKey(peer: SocketAddress, lengths: PrefixLengths): PrefixKey | null {
   if (peer.family === Family.UNIX) return null
+  const four = ipv4Of(peer.address)
+  if (four >= 0) return lengths.ipv4 === 32 ? four : Math.floor(four / 2 ** (32 - lengths.ipv4))
   const bytes = ipBytes(peer.address)
-  if (bytes === null) return null
-  const four = ipv4Number(bytes)
-  if (four === null) return leadingBits(bytes, lengths.ipv6)
-  return lengths.ipv4 === 32 ? four : Math.floor(four / 2 ** (32 - lengths.ipv4))
+  return bytes === null ? null : leadingBits(bytes, lengths.ipv6)
 }
 
 /** True for peers on this machine: 127.0.0.0/8, ::1, unix sockets. */
 export function isLocalPeer(peer: SocketAddress): boolean {
   if (peer.family === Family.UNIX || peer.address === '::1') return true
-  const bytes = ipBytes(peer.address)
-  const four = bytes === null ? null : ipv4Number(bytes)
-  return four !== null && Math.floor(four / 2 ** 24) === LOOPBACK_FIRST_BYTE
+  const four = ipv4Of(peer.address)
+  return four >= 0 && four >>> 24 === LOOPBACK_FIRST_BYTE
 }
 
-/** null when it is no IPv4 address, in IPv6 clothes or not. */
-function ipv4Number(bytes: Uint8Array): number | null {
-  const at = bytes.length === 4 ? 0 : MAPPED_AT
-  if (at > 0 && !isMapped(bytes)) return null
+/** -1 when it is no IPv4 address, in IPv6 clothes or not. */
+function ipv4Of(address: string): number {
+  const four = ipv4Value(address)
+  if (four >= 0) return four
+  const bytes = ipBytes(address)
+  if (bytes === null || !isMapped(bytes)) return -1
   let value = 0
-  for (let i = at; i < at + 4; i++) value = value * 256 + (bytes[i] as number)
+  for (let i = MAPPED_AT; i < MAPPED_AT + 4; i++) value = value * 256 + (bytes[i] as number)
   return value
 }
 

@@ -1,6 +1,7 @@
+import { isIPv4 } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ipBytes, ipText, isInRange, parseIpRange } from '../../../lib/wire/ip-address.ts'
+import { ipBytes, ipText, ipv4Value, isInRange, parseIpRange } from '../../../lib/wire/ip-address.ts'
 
 describe('IP addresses as bytes', () => {
   it.each([
@@ -30,6 +31,18 @@ describe('IP addresses as bytes', () => {
     ['::ffff:c000:201', '::ffff:192.0.2.1'],
   ])('writes %s as %s', (text, short) => {
     expect(ipText(ipBytes(text) as Uint8Array, 0, 16)).toBe(short)
+  })
+
+  it('are IPv4 for exactly those texts that Node takes for it', () => {
+    const part = fc.oneof(fc.nat(300).map(String), fc.constantFrom('', '00', '01', '-1', '1e1', ' 1', '0x1', '١'))
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 3, maxLength: 5 }), (parts) => {
+        const text = parts.join('.')
+        const value = isIPv4(text) ? parts.reduce((sum, digits) => sum * 256 + Number(digits), 0) : -1
+        expect(ipv4Value(text)).toBe(value)
+      }),
+      { numRuns: 2000 },
+    )
   })
 
   it('come back from their text', () => {
