@@ -1,4 +1,4 @@
-/** Every trial, one after the other; what one leaves behind is on disk before the next begins. */
+/** Trials for the report, one after the other; what one leaves behind is on disk before the next begins. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { runTrial, type TrialSize } from './contest.ts'
@@ -9,6 +9,7 @@ import { MissingPeerError, type Trial } from './trial.ts'
 /** The status of the process: 1 when a trial could not be run for another reason than a missing peer. */
 export async function runAll(
   trials: readonly Trial[],
+  known: readonly Trial[],
   size: Exclude<TrialSize, 'chosen'>,
   folder: string,
   print: (line: string) => void,
@@ -29,6 +30,6 @@ export async function runAll(
       print(`left out: ${(error as Error).message}`)
     }
   }
-  for (const path of writeReport(folder, trials)) print(`written: ${path}`)
+  for (const path of writeReport(folder, known)) print(`written: ${path}`)
   return failed === 0 ? 0 : 1
 }

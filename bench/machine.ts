@@ -40,6 +40,13 @@ export function describeMachine(): Machine {
   }
 }
 
+/** The day of what was measured, or the first and the last. */
+export function daysOf(results: readonly { readonly machine: Machine }[]): string {
+  const days = results.map(({ machine }) => machine.date.slice(0, 10)).toSorted()
+  const [first, last] = [days[0] ?? '', days.at(-1) ?? '']
+  return first === last ? first : `${first} to ${last}`
+}
+
 function findVersions(): Record<string, string> {
   const found: Record<string, string | null> = {
     openssl: process.versions.openssl,

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { judgeAll, OUTCOME_COLUMNS, type Outcome, outcomeRow } from './budgets.ts'
 import { captionOf, failures, METRIC_COLUMNS, metricRows, type SceneResult, type TrialResult } from './contest.ts'
-import type { Machine } from './machine.ts'
+import { daysOf, type Machine } from './machine.ts'
 import { barPlot, budgetPlot, growthPlot } from './plots.ts'
 import { writeSummary } from './readme.ts'
 import { readResults, reportFolder } from './results.ts'
@@ -25,8 +25,9 @@ export function writeReport(folder: string, trials: readonly Trial[]): string[] 
   const written = [join(folder, 'index.html'), join(folder, 'budgets.svg')]
   writeFileSync(written[0] as string, page([...orderOf(results, trials)], outcomes))
   writeFileSync(written[1] as string, `${budgetPlot(outcomes)}\n`)
-  // The README tells of whole runs only.
-  const isWhole = results.size > 0 && [...results.values()].every((result) => result.size === 'whole')
+  // The README tells of whole trials on one machine only.
+  const all = [...results.values()]
+  const isWhole = all.length > 0 && all.every((result) => result.size === 'whole') && placesOf(all).length === 1
   if (folder === reportFolder() && isWhole) written.push(writeSummary(results, outcomes))
   return written
 }
@@ -48,6 +49,7 @@ function page(results: readonly TrialResult[], outcomes: readonly Outcome[]): st
 <body>
 <h1>sockmux: benchmarks</h1>
 ${sizes.length > 0 ? `<p class="not-met">${warning}</p>` : ''}
+${placesOf(results).length > 1 ? `<p class="not-met">Not all on one machine, or not of one version.</p>` : ''}
 ${machineText(results)}
 <p>Every figure is of a process of its own; ours and the peers take turns, and ratios compare processes of the same
 round. Shown are the median of the rounds, the minimum and the maximum. docs/benchmarks.md says more.</p>
@@ -58,6 +60,15 @@ ${results.map(section).join('\n')}
 </body>
 </html>
 `
+}
+
+/** Machines and versions that figures should not be compared across. */
+function placesOf(results: readonly TrialResult[]): string[] {
+  const places = results.map(({ machine }) => {
+    const { cpu, cores, system, node, sockmux } = machine
+    return [cpu, cores, system, node, sockmux].join()
+  })
+  return [...new Set(places)]
 }
 
 function machineText(results: readonly TrialResult[]): string {
@@ -74,7 +85,7 @@ function machineText(results: readonly TrialResult[]): string {
     machine.compiler,
     `load of the machine ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}`,
   ]
-  return `<p>Measured on ${escapeHtml(machine.date.slice(0, 10))}: ${escapeHtml(all.join(' · '))}.</p>`
+  return `<p>Measured on ${escapeHtml(daysOf(results))}: ${escapeHtml(all.join(' · '))}.</p>`
 }
 
 function section(result: TrialResult): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { packageRoot } from '../scripts/prebuild.ts'
 import { OUTCOME_COLUMNS, type Outcome, outcomeRow } from './budgets.ts'
 import type { TrialResult } from './contest.ts'
+import { daysOf } from './machine.ts'
 
 const BEGIN = '<!-- benchmarks: written by `npm run bench -- all` -->'
 const END = '<!-- end of benchmarks -->'
@@ -34,7 +35,7 @@ export function summary(results: ReadonlyMap<string, TrialResult>, outcomes: rea
     machine === undefined
       ? 'Nothing was measured yet.'
       : [
-          `Measured on ${machine.date.slice(0, 10)}: ${machine.cores} cores of ${machine.cpu}, ${machine.system},`,
+          `Measured on ${daysOf([...results.values()])}: ${machine.cores} cores of ${machine.cpu}, ${machine.system},`,
           `Node ${machine.node}, sockmux ${machine.sockmux},`,
           `${versions.join(', ')}.`,
         ].join('\n')

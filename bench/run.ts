@@ -26,6 +26,7 @@ const INTO = { name: 'into', value: 'DIR', help: 'where the report is', fallback
 const ALL_OPTIONS: readonly Option[] = [
   { name: 'quick', value: '', help: 'a look whether all is well, in minutes' },
   { name: 'tiny', value: '', help: 'a look whether anything is broken, in a minute: the figures mean nothing' },
+  { name: 'only', value: 'TRIAL,…', help: 'these again: what is there of the others stays' },
   INTO,
 ]
 const OTHERS = {
@@ -54,14 +55,11 @@ async function runNamed(name: string, parameters: readonly string[], print: Prin
     const values = readOptions(name, OTHERS[name], name === 'all' ? ALL_OPTIONS : [INTO], parameters, print)
     if (values === null) return 0
     const folder = values['into'] ?? reportFolder()
-    if (name === 'all') return runAll(TRIALS, sizeOf(values), folder, print)
+    if (name === 'all') return runAll(chosenTrials(values['only']), TRIALS, sizeOf(values), folder, print)
     for (const path of writeReport(folder, TRIALS)) print(`written: ${path}`)
     return 0
   }
-  const trial = TRIALS.find((candidate) => candidate.name === name)
-  if (trial === undefined) {
-    throw new UsageError(`no trial '${name}'; there are: ${[...TRIALS.map((one) => one.name), 'all'].join(', ')}`)
-  }
+  const trial = trialNamed(name)
   const values = readOptions(name, trial.summary, optionsOf(trial), parameters, print)
   if (values === null) return 0
   const { json = resultsFile(name), ...given } = values
@@ -71,6 +69,16 @@ async function runNamed(name: string, parameters: readonly string[], print: Prin
   writeResults(json, result)
   print(`\nresults are in ${json}`)
   return 0
+}
+
+function trialNamed(name: string): Trial {
+  const trial = TRIALS.find((candidate) => candidate.name === name)
+  if (trial !== undefined) return trial
+  throw new UsageError(`no trial '${name}'; there are: ${[...TRIALS.map((one) => one.name), 'all'].join(', ')}`)
+}
+
+function chosenTrials(names: string | undefined): readonly Trial[] {
+  return names === undefined ? TRIALS : names.split(',').map(trialNamed)
 }
 
 function sizeOf(values: Readonly<Record<string, string>>): 'whole' | 'quick' | 'tiny' {

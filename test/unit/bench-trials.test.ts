@@ -83,6 +83,19 @@ describe('the report', () => {
     expect(lines).toEqual([`written: ${join(folder, 'index.html')}`, `written: ${join(folder, 'budgets.svg')}`])
   })
 
+  it('makes some trials anew and keeps the others, and says when machines differ', async () => {
+    const into = join(folder, 'anew')
+    writeResults(
+      join(into, 'readiness.json'),
+      madeUp('readiness', 'a scene', 'median', { sockmux: [1], libevent: [1] }),
+    )
+    expect(await main(['all', '--only', 'timers', '--tiny', '--into', into], () => {})).toBe(0)
+    const page = readFileSync(join(into, 'index.html'), 'utf8')
+    for (const name of ['readiness', 'timers']) expect(page).toContain(`<h2 id="${name}">`)
+    expect(page).toContain('Not all on one machine')
+    expect(page).toMatch(/Measured on 2026-01-01 to 20\d\d-/)
+  })
+
   it('says what a budget came to, by the median of the ratios of each round', () => {
     const [first] = judgeAll(new Map())
     expect(first?.verdict).toBe('not measured')

@@ -110,6 +110,7 @@ describe('command line', () => {
     [['readiness', '--rounds', '1e3'], "--rounds must be an integer from 1 to 1000, got '1e3'"],
     [['timers', '--counts', '10,'], "--counts must be an integer from 1 to 1000000, got ''"],
     [['all', '--slow'], '--slow'],
+    [['all', '--only', 'idle,nothing'], "no trial 'nothing'"],
     [['readiness', '--pipes', '5', '--active', '6'], "--active must be at most --pipes (5), got '6'"],
     [['bulk', '--megabytes', '0'], "--megabytes must be an integer from 1 to 1000000, got '0'"],
     [['handshakes', '--parallel', '-1'], '--parallel'],
