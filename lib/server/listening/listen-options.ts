@@ -69,6 +69,8 @@ export interface ListenOptions {
   deferAccept?: boolean
   /** Data in the first packet (TCP_FASTOPEN), where there is such a thing; a number is the length of its queue. */
   fastOpen?: boolean | number
+  /** What connections send leaves at once, however little it is (TCP_NODELAY, which they inherit). Default true. */
+  noDelay?: boolean
   /** Permission bits of a unix socket, exactly, whatever umask says; nobody sees it with others. */
   mode?: number
   /**
@@ -119,6 +121,8 @@ export interface DescriptorTarget {
 export interface ListenSettings {
   readonly target: UnixTarget | InternetTarget | DescriptorTarget
   readonly backlog: number
+  /** Of what is no unix socket. */
+  readonly noDelay: boolean
   readonly enabled: boolean
   readonly closeOnEnd: boolean
   readonly acceptBudget: number
@@ -159,6 +163,7 @@ const CHECKS: Readonly<Record<keyof ListenOptions, Check>> = {
   ipv6Only: isBoolean,
   deferAccept: isBoolean,
   fastOpen: isFastOpen,
+  noDelay: isBoolean,
   mode: isInteger(0, MODE_MOST),
   stale: isStale,
   enabled: isBoolean,
@@ -181,6 +186,7 @@ export function listenSettings(options: ListenOptions): ListenSettings {
   return {
     target,
     backlog,
+    noDelay: options.noDelay ?? true,
     enabled: options.enabled ?? true,
     closeOnEnd: options.closeOnEnd ?? typeof fd !== 'number',
     acceptBudget: options.acceptBudget ?? ACCEPT_BUDGET,
@@ -203,7 +209,7 @@ function targetOf(options: ListenOptions): ListenSettings['target'] {
 }
 
 function unixTarget(path: string, options: ListenOptions): UnixTarget {
-  refuse(options, OF_INTERNET, 'path')
+  refuse(options, [...OF_INTERNET, 'noDelay'], 'path')
   if (path.startsWith('\0')) refuse(options, ['mode', 'stale'], 'an abstract path, which is no file')
   return {
     kind: 'unix',
