@@ -16,6 +16,7 @@
         "native/environment.cc",
         "native/errno_table.cc",
         "native/fd_table.cc",
+        "native/file.cc",
         "native/hand_over.cc",
         "native/inflate.cc",
         "native/node_loop.cc",

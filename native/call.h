@@ -96,7 +96,9 @@ class Call {
       return true;
     }
     ThrowTypeError(env_, name,
-                   wanted == napi_int32_array ? "must be an Int32Array" : "must be a Uint8Array");
+                   wanted == napi_int32_array     ? "must be an Int32Array"
+                   : wanted == napi_float64_array ? "must be a Float64Array"
+                                                  : "must be a Uint8Array");
     return false;
   }
 

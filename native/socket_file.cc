@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "call.h"
+#include "path.h"
 #include "verbs.h"
 
 namespace sockmux {
@@ -19,20 +19,6 @@ namespace {
 constexpr int kModeMost = 07777;
 // A lock file may be removed between opening and locking it, each time by somebody who is done.
 constexpr int kLockTriesMax = 100;
-
-// False with an exception pending; `error` is 0 or -errno.
-template <size_t kArguments>
-bool ReadPath(Call<kArguments>& call, std::string* path, int* error) {
-  size_t length;
-  if (napi_get_value_string_utf8(call.env(), call.value(0), nullptr, 0, &length) != napi_ok) {
-    ThrowTypeError(call.env(), "path", "must be a string");
-    return false;
-  }
-  path->resize(length);
-  napi_get_value_string_utf8(call.env(), call.value(0), path->data(), length + 1, &length);
-  *error = path->find('\0') == std::string::npos ? 0 : -EINVAL;
-  return true;
-}
 
 void SetNumber(napi_env env, napi_value object, const char* name, double number) {
   napi_value value;

@@ -22,6 +22,8 @@ Verb PeerCredentials, SetMode, SetPathMode, FileIdentity, Unlink, LockFile;
 Verb SetOption, GetOption;
 // transfer.cc
 Verb Recv, Peek, Send, SendBytes, SendPieces, Read, Write, Writev;
+// file.cc
+Verb OpenFile, FileStatus, ReadFile;
 // sendfile.cc
 Verb SendFile;
 // batch.cc

@@ -226,7 +226,7 @@ export class Engine implements Host {
     if (user === null) return
     this.#report(user, readiness)
     const others = this.#interest.othersOf(fd)
-    if (others !== undefined) for (let i = 0; i < others.length; i++) this.#report(others[i] as Task, readiness)
+    if (others !== null) for (let i = 0; i < others.length; i++) this.#report(others[i] as Task, readiness)
   }
 
   #report(task: Task, readiness: number): void {

@@ -25,8 +25,8 @@ export interface InterestListener {
 export class InterestMap {
   /** Who waits for it: nearly always one. */
   readonly #users: (Task | null)[] = []
-  /** Who else does. */
-  readonly #others = new Map<number, Task[]>()
+  /** Who else does, as for a moment when a connection changes hands: then the array is kept for the next time. */
+  readonly #others: (Task[] | null)[] = []
   /** What the outside heard last; NONE while it has not heard of this descriptor. */
   #told = new Uint8Array(DESCRIPTORS_FIRST)
   #marks = new Uint8Array(DESCRIPTORS_FIRST)
@@ -66,8 +66,8 @@ export class InterestMap {
   }
 
   /** Who does besides. */
-  othersOf(fd: number): readonly Task[] | undefined {
-    return this.#others.size === 0 ? undefined : this.#others.get(fd)
+  othersOf(fd: number): readonly Task[] | null {
+    return this.#others[fd] ?? null
   }
 
   /** Tells every change that is due. The callback may change everything. */
@@ -87,13 +87,13 @@ export class InterestMap {
   /** REMOVE, if the outside knows the descriptor; its number may mean another socket from now on. */
   forget(fd: number): void {
     if (!this.#isKnown(fd)) return
-    const others = this.othersOf(fd)
+    const others = this.#others[fd] ?? null
     const socketData = this.#dataOf(fd)
     const wasTold = this.#told[fd] !== Interest.NONE
     this.#users[fd]?.remove(fd)
-    if (others !== undefined) for (const task of others) task.remove(fd)
+    if (others !== null) for (const task of others) task.remove(fd)
     this.#users[fd] = null
-    this.#others.delete(fd)
+    this.#others[fd] = null
     this.#socketData.delete(fd)
     this.#told[fd] = Interest.NONE
     this.#marks[fd] = (this.#marks[fd] as number) & ~KNOWN
@@ -145,8 +145,8 @@ export class InterestMap {
   /** Of all who wait. */
   #interestIn(fd: number): number {
     let interest = this.#users[fd]?.interestIn(fd) ?? Interest.NONE
-    const others = this.othersOf(fd)
-    if (others !== undefined) for (const task of others) interest |= task.interestIn(fd)
+    const others = this.#others[fd] ?? null
+    if (others !== null) for (let i = 0; i < others.length; i++) interest |= (others[i] as Task).interestIn(fd)
     return interest
   }
 
@@ -160,21 +160,24 @@ export class InterestMap {
       this.#users[fd] = task
       return
     }
-    const others = this.#others.get(fd)
-    if (others === undefined) this.#others.set(fd, [task])
+    const others = this.#others[fd] ?? null
+    if (others === null) this.#others[fd] = [task]
     else others.push(task)
   }
 
   #leave(fd: number, task: Task): void {
-    const others = this.#others.get(fd)
-    if (this.#users[fd] === task) this.#users[fd] = others?.shift() ?? null
-    else others?.splice(others.indexOf(task), 1)
-    if (others?.length === 0) this.#others.delete(fd)
+    const others = this.#others[fd] ?? null
+    const last = others?.pop() ?? null
+    if (this.#users[fd] === task) this.#users[fd] = last
+    else if (others !== null && last !== null && last !== task) others[others.indexOf(task)] = last
   }
 
   /** A dense array keeps look-up by descriptor a plain load. */
   #reach(fd: number): void {
-    while (this.#users.length <= fd) this.#users.push(null)
+    while (this.#users.length <= fd) {
+      this.#users.push(null)
+      this.#others.push(null)
+    }
     if (fd < this.#told.length) return
     this.#told = grown(this.#told, fd)
     this.#marks = grown(this.#marks, fd)

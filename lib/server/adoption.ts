@@ -4,7 +4,7 @@
  */
 import { isInteger, isObject } from '../base/options.ts'
 import type { Host } from '../multi/host.ts'
-import { type Kernel, type SocketAddress, SocketOption } from '../sys/kernel.ts'
+import { Family, type Kernel, type SocketAddress, SocketOption } from '../sys/kernel.ts'
 import { systemError } from '../sys/system-error.ts'
 import type { Connection } from './connection/connection.ts'
 import type { SocketTicket } from './connection/ticket.ts'
@@ -47,8 +47,8 @@ export function adoptSocket(
     host.closeFd(fd, generation)
     throw systemError(kernel, asked, 'getpeername')
   }
-  // As those that listeners accept; a unix socket refuses.
-  kernel.setOption(fd, SocketOption.NO_DELAY, 1)
+  // As those that listeners accept.
+  if (asked.family !== Family.UNIX) kernel.setOption(fd, SocketOption.NO_DELAY, 1)
   const answer = reception.adopt(fd, generation, peer ?? ticket?.peer ?? asked, ticket?.head ?? null)
   if (typeof answer !== 'string') return answer
   throw new ServerError('REFUSED', `adopt: turned away by ${answer}`)

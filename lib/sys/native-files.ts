@@ -1,51 +1,38 @@
-/** Files of the machine, by node:fs: its descriptors are known to Node, so that it can warn of what is left open. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+/**
+ * Files of the machine. What is opened here is owned by the thread, as sockets are, and closed with it at the latest;
+ * what the program opened by node:fs is known to Node, which has to close it.
+ */
+import { closeSync } from 'node:fs'
 import type { FileStatus, Files } from './files.ts'
-import { kernel } from './native.ts'
+import { fileVerbs, kernel } from './native.ts'
 
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
-
-/** libuv's numbers are those of the platform, negative. What is no system error is misuse and is thrown. */
-function errnoOf(error: unknown): number {
-  const { errno } = error as NodeJS.ErrnoException
-  if (typeof errno !== 'number') throw error
-  return errno
-}
+/** Kind in `native/file.cc`. */
+const FileKind = { REGULAR: 1, DIRECTORY: 2 } as const
+/** Kind, size in bytes, ms since 1970. */
+const figures = new Float64Array(3)
 
 export const nativeFiles: Files = {
   errno: kernel.errno,
-  open(path: string): number {
-    try {
-      return openSync(path, OPEN_FLAGS)
-    } catch (error) {
-      return errnoOf(error)
-    }
-  },
+  open: fileVerbs.open,
   status(fd: number): FileStatus | number {
-    try {
-      const found = fstatSync(fd)
-      return {
-        isFile: found.isFile(),
-        isDirectory: found.isDirectory(),
-        size: found.size,
-        modifiedMs: found.mtimeMs,
-      }
-    } catch (error) {
-      return errnoOf(error)
+    const result = fileVerbs.status(fd, figures)
+    if (result < 0) return result
+    const kind = figures[0]
+    return {
+      isFile: kind === FileKind.REGULAR,
+      isDirectory: kind === FileKind.DIRECTORY,
+      size: figures[1] as number,
+      modifiedMs: figures[2] as number,
     }
   },
-  read(fd: number, into: Uint8Array, offset: number, length: number, position: number): number {
-    try {
-      return readSync(fd, into, offset, length, position)
-    } catch (error) {
-      return errnoOf(error)
-    }
-  },
+  read: fileVerbs.read,
   close(fd: number): void {
+    if (kernel.close(fd) !== -kernel.errno.EBADF) return
     try {
       closeSync(fd)
     } catch (error) {
-      errnoOf(error)
+      // libuv's answer, as of a descriptor that is closed already. What is no system error is misuse.
+      if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error
     }
   },
 }

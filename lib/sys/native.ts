@@ -35,6 +35,9 @@ interface CollectedAnswer extends ResolverAnswer {
 
 /** What `native/addon.cc` exports. Objects of the addon are named by small ids, 0 names none. */
 interface Addon extends Omit<Kernel, 'deviceAddresses'>, DescriptorSharing {
+  openFile(path: string): number
+  fileStatus(fd: number, figures: Float64Array): number
+  readFile(fd: number, into: Uint8Array, offset: number, length: number, position: number): number
   setThreadNiceness(niceness: number): number
   threadUrgency(): number
   readonly errno: ErrnoTable
@@ -192,6 +195,9 @@ export const descriptorSharing: DescriptorSharing = {
   sendDescriptors: addon.sendDescriptors,
   receiveDescriptors: addon.receiveDescriptors,
 }
+
+/** For `native-files.ts`. */
+export const fileVerbs = { open: addon.openFile, status: addon.fileStatus, read: addon.readFile }
 
 /** How the scheduler treats the calling thread. */
 export const thread: {

@@ -176,6 +176,20 @@ describeWhen(process.platform === 'linux', 'on Linux', 'needs Linux', () => {
     speaker.close()
   })
 
+  it('connections send at once however little it is, unless they are told not to', async () => {
+    for (const noDelay of [undefined, true, false]) {
+      const connections: Connection[] = []
+      const options = noDelay === undefined ? LOCAL : { ...LOCAL, noDelay }
+      const listener = new Listener(multi, options, (connection) => connections.push(connection))
+      const client = connectClient(null, listener.address)
+      await drive(() => connections.length === 1)
+      const set = kernel.getOption(connections[0]?.fd ?? -1, SocketOption.NO_DELAY)
+      expect(set === 0).toBe(noDelay === false)
+      client.close()
+      listener.close()
+    }
+  })
+
   it('data may come with the first packet', () => {
     const listener = new Listener(multi, { ...LOCAL, fastOpen: 12 })
     expect(kernel.getOption(listener.fd, SocketOption.FAST_OPEN)).toBe(12)

@@ -2,15 +2,19 @@
 import { describe, expect, it } from 'vitest'
 import type { DescriptorSharing } from '../../lib/sys/descriptor-sharing.ts'
 import type { Kernel } from '../../lib/sys/kernel.ts'
-import { descriptorSharing, kernel, thread } from '../../lib/sys/native.ts'
+import { descriptorSharing, fileVerbs, kernel, thread } from '../../lib/sys/native.ts'
 import { answer, checkForLeaks, closeAll, openPair, recvText } from './support.ts'
 
 checkForLeaks()
 
-type VerbName = Exclude<keyof Kernel, 'errno'> | keyof DescriptorSharing | 'setNiceness'
+type FileVerb = 'openFile' | 'fileStatus' | 'readFile'
+type VerbName = Exclude<keyof Kernel, 'errno'> | keyof DescriptorSharing | 'setNiceness' | FileVerb
 type Verb = (...values: unknown[]) => unknown
 
-const verbs = { ...kernel, ...descriptorSharing, setNiceness: thread.setNiceness }
+const { open: openFile, status: fileStatus, read: readFile } = fileVerbs
+const verbs = {
+  ...kernel, ...descriptorSharing, setNiceness: thread.setNiceness, openFile, fileStatus, readFile,
+} // biome-ignore format: a table
 
 function verb(name: VerbName): Verb {
   return verbs[name] as Verb
@@ -27,7 +31,7 @@ const NOT_ARRAYS = [
   [],
   {},
   new ArrayBuffer(16),
-  new Float64Array(8),
+  new Float32Array(8),
   new DataView(new ArrayBuffer(8)),
 ]
 
@@ -35,10 +39,11 @@ const buffer = kernel.allocate(64)
 const pair = new Int32Array(2)
 const bytes = new Uint8Array(64)
 const fours = new Int32Array(8)
+const figures = new Float64Array(3)
 const threes = new Int32Array(6)
 
 /** Valid arguments of every verb, apart from the descriptor, which is nobody's. The kind says how to spoil each. */
-type Kind = 'integer' | 'string' | 'int32' | 'bytes' | 'pieces' | 'timeout' | 'position'
+type Kind = 'integer' | 'string' | 'int32' | 'bytes' | 'doubles' | 'pieces' | 'timeout' | 'position'
 const SIGNATURES: Record<Exclude<VerbName, 'openWakeup' | 'descriptorLimit'>, Array<[Kind, unknown]>> = {
   allocate: [['integer', 1]],
   release: [['integer', 1]],
@@ -83,6 +88,9 @@ const SIGNATURES: Record<Exclude<VerbName, 'openWakeup' | 'descriptorLimit'>, Ar
   read: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   write: [['integer', -1], ['integer', buffer.id], ['integer', 0], ['integer', 1]],
   writev: [['integer', -1], ['int32', threes], ['integer', 0]],
+  openFile: [['string', '/nowhere/a']],
+  fileStatus: [['integer', -1], ['doubles', figures]],
+  readFile: [['integer', -1], ['bytes', bytes], ['integer', 0], ['integer', 1], ['position', 0]],
   sendfile: [['integer', -1], ['integer', -1], ['position', 0], ['position', 1]],
   readBatch: [['integer', buffer.id], ['int32', fours], ['integer', 2]],
   writeBatch: [['integer', buffer.id], ['int32', fours], ['integer', 2]],
@@ -100,8 +108,9 @@ const WRONG_TYPES: Record<Kind, unknown[]> = {
   timeout: NOT_NUMBERS,
   position: NOT_NUMBERS,
   string: NOT_STRINGS,
-  int32: [...NOT_ARRAYS, new Uint8Array(32)],
-  bytes: [...NOT_ARRAYS, new Int32Array(16), new Int8Array(16)],
+  int32: [...NOT_ARRAYS, new Uint8Array(32), new Float64Array(8)],
+  bytes: [...NOT_ARRAYS, new Int32Array(16), new Int8Array(16), new Float64Array(8)],
+  doubles: [...NOT_ARRAYS, new Int32Array(16), new Uint8Array(32)],
   pieces: [undefined, null, 1, 'text', {}, bytes, [1], [bytes, 'text'], [new Int32Array(4)]],
 }
 const WRONG_VALUES: Partial<Record<Kind, unknown[]>> = {
@@ -216,6 +225,13 @@ describe('bounds', () => {
     },
   )
 
+  it('of files are those of the array', () => {
+    for (const [offset, length] of windows) {
+      expect(() => readFile(-1, bytes, offset, length, 0)).toThrow(RangeError)
+    }
+    expect(() => fileStatus(-1, new Float64Array(2))).toThrow(/figures/)
+  })
+
   it('of poll are those of the array', () => {
     expect(() => kernel.poll(new Int32Array(5), 2, 0)).toThrow(/count/)
     expect(kernel.poll(new Int32Array(0), 0, 0)).toBe(0)
@@ -248,8 +264,12 @@ describe('bounds', () => {
 /** They are told by generation what they mean, whoever has it. */
 const BY_GENERATION: readonly string[] = ['wake', 'claim', 'withdraw', 'duplicate']
 
+/** They look at any file that this process has open. */
+const OF_ANY_FILE: readonly string[] = ['fileStatus', 'readFile']
+const OF_OWN = NAMES.filter((name) => SIGNATURES[name][0]?.[1] === -1 && !OF_ANY_FILE.includes(name))
+
 describe('a descriptor that is nobody’s', () => {
-  it.each(NAMES.filter((name) => SIGNATURES[name][0]?.[1] === -1))('is out of reach of %s', (name) => {
+  it.each(OF_OWN)('is out of reach of %s', (name) => {
     for (const fd of [-1, 0, 1, 2, 100_000, 2 ** 31 - 1, -(2 ** 31)]) {
       if ((name === 'adopt' || name === 'wake') && fd >= 0) continue
       const values = SIGNATURES[name].map(([, value], index) => (index === 0 ? fd : value))

@@ -7,8 +7,8 @@
 import { COMPOSED_BYTES_MAX, type Composer, type PutOff, type SendBatch } from '../../multi/send-batch.ts'
 import type { ConnectionMachine } from './connection-machine.ts'
 
-/** A piece up to this size is copied: a gathered send costs about as much as the copy. */
-const COPIED_BYTES_MAX = 16 * 1024
+/** A piece up to this size is copied at once: a gathered send costs about as much as the copy. */
+export const COPIED_BYTES_MAX: number = 16 * 1024
 /** Offsets into a piece are 32-bit integers below us. */
 const PIECE_BYTES_MAX = 2 ** 30
 /** What `Kernel.sendPieces` looks at. */
@@ -113,7 +113,7 @@ export class Outbox implements Composer, PutOff {
         return
       }
     }
-    this.#push(bytes)
+    this.#push(length <= COPIED_BYTES_MAX ? bytes.slice() : bytes)
   }
 
   /**

@@ -111,7 +111,7 @@ function finish(
 ): ListenSocket | SystemError {
   const { kernel } = host
   const address = kernel.localAddress(fd)
-  inherit(kernel, fd, settings)
+  inherit(kernel, fd, wanted, settings)
   if (typeof address === 'number') {
     if (file !== null) removeUnixPath(kernel, wanted.address, file)
     return giveUp(host, fd, { syscall: 'getsockname', result: address }, wanted)
@@ -150,16 +150,16 @@ function take(
     if (adopted) kernel.disown(fd, generation)
     return systemError(kernel, address.result, address.syscall, descriptor(fd))
   }
-  inherit(kernel, fd, settings)
+  inherit(kernel, fd, address, settings)
   return { fd, generation, address, owned: settings.closeOnEnd, adopted, file: handle?.file ?? null }
 }
 
 /**
  * What connections have from their beginning. With Nagle's algorithm a head and the file behind it, or a second small
- * piece, wait for an acknowledgement that the peer delays by 40 ms. Unix sockets have no such thing, and refuse.
+ * piece, wait for an acknowledgement that the peer delays by 40 ms. Unix sockets have no such thing.
  */
-function inherit(kernel: Kernel, fd: number, { noDelay }: ListenSettings): void {
-  if (noDelay) kernel.setOption(fd, SocketOption.NO_DELAY, 1)
+function inherit(kernel: Kernel, fd: number, { family }: SocketAddress, { noDelay }: ListenSettings): void {
+  if (noDelay && family !== Family.UNIX) kernel.setOption(fd, SocketOption.NO_DELAY, 1)
 }
 
 /** In the place of an address, which nobody knows. */

@@ -8,10 +8,13 @@ import { SystemError } from '../../../base/errors.ts'
 import { wrongRange, wrongType } from '../../../base/options.ts'
 import type { Files } from '../../../sys/files.ts'
 import { errnoName, systemError } from '../../../sys/system-error.ts'
+import { COPIED_BYTES_MAX } from '../../connection/outbox.ts'
 import { type BodySource, NO_BYTES, PieceStatus } from './body-source.ts'
 import type { DescriptorBody, FileBody } from './response.ts'
 
 const READ_BYTES = 64 * 1024
+/** The outbox copies what is no longer at once, so that one memory serves all small files and last pieces. */
+const shared = Buffer.allocUnsafeSlow(COPIED_BYTES_MAX)
 
 export class FileSource implements BodySource {
   readonly fd: number
@@ -56,17 +59,22 @@ export class FileSource implements BodySource {
     const left = this.length - position
     if (left === 0) return PieceStatus.END
     const wanted = Math.min(left, bytesMax, READ_BYTES)
-    if (this.#memory.length < wanted) this.#memory = Buffer.allocUnsafeSlow(wanted)
-    const count = this.#files.read(this.fd, this.#memory, 0, wanted, this.offset + position)
+    const memory = wanted <= shared.length ? shared : this.#ownMemory(wanted)
+    const count = this.#files.read(this.fd, memory, 0, wanted, this.offset + position)
     if (count < 0) throw systemError(this.#files, count, 'read')
     if (count === 0) throw shorter()
-    this.piece = this.#memory.subarray(0, count)
+    this.piece = memory.subarray(0, count)
     return PieceStatus.PIECE
   }
 
   close(): void {
     this.piece = NO_BYTES
     this.#files.close(this.fd)
+  }
+
+  #ownMemory(length: number): Uint8Array {
+    if (this.#memory.length < length) this.#memory = Buffer.allocUnsafeSlow(length)
+    return this.#memory
   }
 
   #size(): number {

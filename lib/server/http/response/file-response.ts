@@ -38,6 +38,8 @@ export interface FileResponseOptions {
 }
 
 const RANGES_LIMIT = 1000
+/** Files whose versions are remembered; above, they are all forgotten. */
+const VERSIONS_MAX = 1024
 
 const CHECKS = {
   contentType: isText,
@@ -88,17 +90,18 @@ function found(
   { size, modifiedMs }: FileStatus,
 ): HttpResponse {
   const { headers } = request
+  const version = versionOf(path, size, modifiedMs)
   const validators: Validators = {
-    etag: etagOf(options.etag ?? 'strong', size, modifiedMs),
+    etag: etagOf(options.etag ?? 'strong', version),
     modifiedMs: options.lastModified === false ? undefined : modifiedMs,
   }
   const fields: Fields = { ...options.headers }
   if (validators.etag !== undefined) fields['etag'] = validators.etag
-  if (validators.modifiedMs !== undefined) fields['last-modified'] = httpDate(modifiedMs)
+  if (validators.modifiedMs !== undefined) fields['last-modified'] = version.lastModified
   const verdict = checkConditions(request.method, headers, validators)
   if (verdict === Verdict.NOT_MODIFIED) return { status: 304, headers: fields }
   if (verdict === Verdict.FAILED) return plain(412)
-  const contentType = options.contentType ?? contentTypeOf(path)
+  const contentType = options.contentType ?? version.contentType
   const whole: HttpResponse = { status: 200, headers: { ...fields, 'content-type': contentType }, body: { fd } }
   if (options.ranges === false) return whole
   fields['accept-ranges'] = 'bytes'
@@ -121,11 +124,37 @@ function holds({ body }: HttpResponse, fd: number): boolean {
   return 'pull' in body || ('fd' in body && body.fd === fd)
 }
 
-/** Size and time of the last change, as other servers of files do it. */
-function etagOf(kind: 'strong' | 'weak' | false, size: number, modifiedMs: number): string | undefined {
+/** What is said of a file in every answer, while it stays as it is. */
+interface FileVersion {
+  readonly size: number
+  readonly modifiedMs: number
+  readonly tag: string
+  readonly lastModified: string
+  readonly contentType: string
+}
+
+/** By path: most files are asked for again unchanged, and to write a date costs as much as to open a file. */
+const versions = new Map<string, FileVersion>()
+
+function versionOf(path: string, size: number, modifiedMs: number): FileVersion {
+  const known = versions.get(path)
+  if (known !== undefined && known.size === size && known.modifiedMs === modifiedMs) return known
+  if (versions.size >= VERSIONS_MAX) versions.clear()
+  const version = {
+    size,
+    modifiedMs,
+    // Size and time of the last change, as other servers of files do it. Microseconds: two changes within a second are
+    // two versions.
+    tag: `"${Math.round(modifiedMs * 1000).toString(16)}-${size.toString(16)}"`,
+    lastModified: httpDate(modifiedMs),
+    contentType: contentTypeOf(path),
+  }
+  versions.set(path, version)
+  return version
+}
+
+function etagOf(kind: 'strong' | 'weak' | false, { tag }: FileVersion): string | undefined {
   if (kind === false) return undefined
-  // Microseconds: two changes within a second are two versions.
-  const tag = `"${Math.round(modifiedMs * 1000).toString(16)}-${size.toString(16)}"`
   return kind === 'weak' ? `W/${tag}` : tag
 }
 
