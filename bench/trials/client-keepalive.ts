@@ -17,7 +17,7 @@ export const clientKeepalive: Trial = {
   options: [
     { name: 'connections', value: 'N,…', help: 'each with one request at a time', fallback: '1,50,500' },
     { name: 'requests', value: 'N', help: 'of a process', fallback: '100000' },
-    { name: 'warmup', value: 'N', help: 'requests before those', fallback: '20000' },
+    { name: 'warmup', value: 'N', help: 'requests before those', fallback: '60000' },
   ],
   quick: { requests: '20000', warmup: '10000', rounds: '2' },
   tiny: { connections: '2', requests: '20', warmup: '4', rounds: '1' },
