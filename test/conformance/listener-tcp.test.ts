@@ -11,6 +11,7 @@ import {
   Listener,
   type ListenFd,
   Multi,
+  Server,
   type SocketAddress,
   SocketOption,
   Transfer,
@@ -188,6 +189,28 @@ describeWhen(process.platform === 'linux', 'on Linux', 'needs Linux', () => {
       client.close()
       listener.close()
     }
+  })
+
+  it('connections from elsewhere send at once as well', async () => {
+    const listening = kernel.socket(Family.IPV4)
+    kernel.bind(listening, Family.IPV4, '127.0.0.1', 0)
+    kernel.listen(listening, 8)
+    const client = connectClient(null, kernel.localAddress(listening) as SocketAddress)
+    let accepted = -1
+    await expect
+      .poll(() => {
+        accepted = kernel.accept(listening)
+        return accepted
+      })
+      .toBeGreaterThan(0)
+    expect(kernel.getOption(accepted, SocketOption.NO_DELAY)).toBe(0)
+    const server = new Server(multi, { listen: [] })
+    server.start()
+    const connection = server.adopt(accepted)
+    expect(kernel.getOption(connection.fd, SocketOption.NO_DELAY)).not.toBe(0)
+    connection.abort()
+    kernel.close(listening)
+    client.close()
   })
 
   it('data may come with the first packet', () => {
