@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { HttpRequest } from '../../../lib/index.ts'
+import type { HttpRequest, HttpResponse } from '../../../lib/index.ts'
 import { httpStage, lastBody, statuses } from '../../support/http-stage.ts'
 import { scenario } from '../drivers.ts'
 
@@ -63,6 +63,29 @@ scenario(
     await stage.close()
   },
   { calm: true },
+)
+
+scenario(
+  'counts an answer as movement of its connection',
+  async (bench) => {
+    let answer = (): void => {}
+    let asked: HttpRequest | null = null
+    const handler = (request: HttpRequest): Promise<HttpResponse> => {
+      asked = request
+      return new Promise((resolve) => {
+        answer = () => resolve({ body: 'x' })
+      })
+    }
+    const stage = httpStage(bench, { handler })
+    const client = stage.client(`GET / HTTP/1.1\r\n${HOST}\r\n`)
+    await stage.until(() => asked !== null)
+    await stage.pass(500)
+    answer()
+    await stage.until(() => client.received.endsWith('x'))
+    expect((asked as HttpRequest | null)?.connection.idleMs).toBeLessThan(500)
+    await stage.close()
+  },
+  { on: 'simulated', calm: true },
 )
 
 scenario('tells how each request ended', async (bench) => {
