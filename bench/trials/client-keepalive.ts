@@ -16,8 +16,8 @@ export const clientKeepalive: Trial = {
   rounds: 5,
   options: [
     { name: 'connections', value: 'N,…', help: 'each with one request at a time', fallback: '1,50,500' },
-    { name: 'requests', value: 'N', help: 'of a process', fallback: '100000' },
-    { name: 'warmup', value: 'N', help: 'requests before those', fallback: '60000' },
+    { name: 'requests', value: 'N', help: 'of a process, at most 30,000 per connection', fallback: '100000' },
+    { name: 'warmup', value: 'N', help: 'requests before those, at most 10,000 per connection', fallback: '60000' },
   ],
   quick: { requests: '20000', warmup: '10000', rounds: '2' },
   tiny: { connections: '2', requests: '20', warmup: '4', rounds: '1' },

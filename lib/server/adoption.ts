@@ -47,8 +47,8 @@ export function adoptSocket(
     host.closeFd(fd, generation)
     throw systemError(kernel, asked, 'getpeername')
   }
-  // As those that listeners accept.
-  if (asked.family !== Family.UNIX) kernel.setOption(fd, SocketOption.NO_DELAY, 1)
+  // As those that listeners accept; one with a ticket was accepted by a listener, or has been here.
+  if (ticket === null && asked.family !== Family.UNIX) kernel.setOption(fd, SocketOption.NO_DELAY, 1)
   const answer = reception.adopt(fd, generation, peer ?? ticket?.peer ?? asked, ticket?.head ?? null)
   if (typeof answer !== 'string') return answer
   throw new ServerError('REFUSED', `adopt: turned away by ${answer}`)

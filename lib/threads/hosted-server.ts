@@ -79,7 +79,8 @@ export class HostedServer implements PortOwner {
       const { name, enabled, acceptBudget } = share
       const fd = duplicate(share)
       if (share.exclusive === true) this.#exclusiveFds.add(fd)
-      return { fd, closeOnEnd: true, name, enabled, acceptBudget }
+      // What connections inherit was set by the owner.
+      return { fd, closeOnEnd: true, noDelay: false, name, enabled, acceptBudget }
     })
     const counts = plan.counts === null ? {} : { counts: new SharedCounts(plan.counts) }
     const options = { ...plan.options, ...counts, listen, priority: plan.priority, data: plan.data }

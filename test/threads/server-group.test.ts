@@ -30,6 +30,17 @@ describe('a group of servers', () => {
       if (share === 'reuseport') expect(Math.min(...balance)).toBeGreaterThan(40)
     }, 30_000)
 
+    it(`has connections send at once, or not, as its listener was told by '${share}'`, async () => {
+      const module = moduleFile('no-delay.mjs')
+      for (const noDelay of [true, false]) {
+        const listen = { host: '127.0.0.1', port: 0, noDelay }
+        const group = await stage.start({ share, workers: workersOf(share, 2), module, listen })
+        for (let count = 0; count < 4; count++) {
+          expect((await ask(await stage.client(portOf(group)))) !== '0').toBe(noDelay)
+        }
+      }
+    })
+
     it(`recycles every thread and restarts with new code under load by '${share}', failing nobody`, async () => {
       const group = await stage.start({ share, workers: workersOf(share, 2) })
       const load = new Load({ port: portOf(group) }, 8)

@@ -182,7 +182,9 @@ export class ConnectionMachine implements Machine {
     if (remembered < 0) return null
     this.#driver = null
     this.#enter(State.FOLDED)
-    return new FoldedConnection(this, owner, this.#task, remembered)
+    const folded = new FoldedConnection(this, owner, this.#task, remembered)
+    this.host.replace(this.#task, folded)
+    return folded
   }
 
   /** Another protocol takes over, as after 101. The old driver hears nothing more. */

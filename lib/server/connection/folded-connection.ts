@@ -8,11 +8,21 @@ import type { Host } from '../../multi/host.ts'
 import { type InterestSet, type Machine, MachineKind, REPORTED } from '../../multi/machine.ts'
 import type { Task } from '../../multi/task.ts'
 import { Interest } from '../../sys/readiness.ts'
-import type { ConnectionMachine } from './connection-machine.ts'
 
 /** The public face of the connection, which stays. */
 export interface FoldedOwner {
-  unfold(): ConnectionMachine
+  /** Another machine has the place in the engine when this returns. */
+  unfold(): Machine
+}
+
+/** What a machine leaves. */
+export interface Foldable {
+  readonly host: Host
+  readonly stream: ByteStream
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly movedAt: number
+  readonly level: number
 }
 
 export class FoldedConnection implements Machine {
@@ -27,7 +37,7 @@ export class FoldedConnection implements Machine {
   /** What its driver remembers. */
   readonly remembered: number
 
-  constructor(machine: ConnectionMachine, owner: FoldedOwner & object, task: Task, remembered: number) {
+  constructor(machine: Foldable, owner: FoldedOwner & object, task: Task, remembered: number) {
     this.host = machine.host
     this.task = task
     this.stream = machine.stream
@@ -37,7 +47,6 @@ export class FoldedConnection implements Machine {
     this.movedAt = machine.movedAt
     this.level = machine.level
     this.remembered = remembered
-    this.host.replace(task, this)
   }
 
   // On the prototype: there are thousands of them.

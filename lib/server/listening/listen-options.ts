@@ -69,7 +69,10 @@ export interface ListenOptions {
   deferAccept?: boolean
   /** Data in the first packet (TCP_FASTOPEN), where there is such a thing; a number is the length of its queue. */
   fastOpen?: boolean | number
-  /** What connections send leaves at once, however little it is (TCP_NODELAY, which they inherit). Default true. */
+  /**
+   * What connections send leaves at once, however little it is (TCP_NODELAY, which they inherit). Default true; false,
+   * and by default a ListenHandle in `fd`, leaves a descriptor as it is.
+   */
   noDelay?: boolean
   /** Permission bits of a unix socket, exactly, whatever umask says; nobody sees it with others. */
   mode?: number
@@ -186,7 +189,7 @@ export function listenSettings(options: ListenOptions): ListenSettings {
   return {
     target,
     backlog,
-    noDelay: options.noDelay ?? true,
+    noDelay: options.noDelay ?? typeof fd !== 'object',
     enabled: options.enabled ?? true,
     closeOnEnd: options.closeOnEnd ?? typeof fd !== 'number',
     acceptBudget: options.acceptBudget ?? ACCEPT_BUDGET,

@@ -83,6 +83,7 @@ it('has defaults that are said', () => {
 
 it('closes what it opened or was handed, and leaves a bare number open', () => {
   expect(listenSettings({ fd: 3 })).toMatchObject({ closeOnEnd: false, target: { fd: 3, handle: null } })
+  expect([listenSettings({ fd: 3 }).noDelay, listenSettings({ fd: HANDLE }).noDelay]).toEqual([true, false])
   expect(listenSettings({ fd: HANDLE })).toMatchObject({ closeOnEnd: true, target: { fd: 5, handle: HANDLE } })
   expect(listenSettings({ fd: 3, backlog: 0, closeOnEnd: true })).toMatchObject({
     closeOnEnd: true,
